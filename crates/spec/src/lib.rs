@@ -1,0 +1,10 @@
+//! What a virtual machine is: its options, their types and defaults, and the checks that every
+//! definition meets before anything is built.
+//!
+//! Pure: it opens no file, reads no clock and asks no host.
+
+pub mod guest;
+pub mod names;
+pub mod vm;
+
+pub use vm::Vm;
