@@ -1,0 +1,34 @@
+# Two commands set everything up: `make run` and `make test`.
+CARGO ?= cargo
+BIN = target/release/microvm
+
+.PHONY: run test bench build deps test-deps install fmt clean
+
+run: build ## Build, and boot the example guest on the best hypervisor at hand
+	mkdir -p target/run
+	$(BIN) run --state-dir target/run microvm#qemu-example
+
+build: deps
+	$(CARGO) build --release --locked -p cli
+
+deps: ## Install what running needs (Debian and its kin)
+	sh scripts/deps run
+
+test-deps:
+	sh scripts/deps test
+
+test: test-deps ## Everything: style, unit tests, snapshots, real boots, Nix
+	sh scripts/test
+
+bench: build test-deps
+	$(CARGO) run --release --locked -p tests --bin bench
+
+PREFIX ?= /usr/local
+install: build
+	install -Dm755 $(BIN) $(DESTDIR)$(PREFIX)/bin/microvm
+
+fmt:
+	$(CARGO) fmt --all
+
+clean:
+	$(CARGO) clean
