@@ -1,1 +1,25 @@
-fn main() {}
+//! The `microvm` program: reads what it was called as, and hands over.
+
+mod command;
+mod definition;
+mod entry;
+mod error;
+mod places;
+mod progress;
+mod reference;
+mod registry;
+mod term;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    term::log_to_stderr();
+    let result = match entry::Entry::of_this_process() {
+        Some(entry) => entry.run(),
+        None => command::run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => error.print_and_code(),
+    }
+}

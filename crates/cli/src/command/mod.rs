@@ -1,0 +1,75 @@
+//! The commands, one file each; this one only dispatches.
+
+mod build;
+mod check;
+mod gc;
+mod hypervisors;
+mod init;
+mod options;
+mod registry;
+mod run;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+
+/// Declares, builds and runs microVMs.
+#[derive(Parser)]
+#[command(name = "microvm", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 other, 2 usage, 3 wrong definition, 4 not found, 5 something is missing or \
+too old, 6 build failed, 7 busy, 8 storage, 9 hypervisor failed, 10 did not stop in time, \
+130 interrupted.";
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Args),
+    Check(check::Args),
+    Build(build::Args),
+    Run(run::Args),
+    Registry(registry::Args),
+    Gc(gc::Args),
+    Options(options::Args),
+    Schema(schema::Args),
+    Hypervisors(hypervisors::Args),
+}
+
+pub fn run() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Init(args) => args.run(),
+        Command::Check(args) => args.run(),
+        Command::Build(args) => args.run(),
+        Command::Run(args) => args.run(),
+        Command::Registry(args) => args.run(),
+        Command::Gc(args) => args.run(),
+        Command::Options(args) => args.run(),
+        Command::Schema(args) => args.run(),
+        Command::Hypervisors(args) => args.run(),
+    }
+}
+
+/// `` `a`, `b` and `c` ``
+pub fn listed(names: &[&str]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [one] => format!("`{one}`"),
+        [most @ .., last] => {
+            let most: Vec<String> = most.iter().map(|name| format!("`{name}`")).collect();
+            format!("{} and `{last}`", most.join(", "))
+        }
+    }
+}
+
+/// A directory as a reference has it: a bare word would be a name of the registry.
+pub fn as_source(dir: &std::path::Path) -> String {
+    let shown = dir.display().to_string();
+    if shown.starts_with(['.', '/', '~']) || shown.contains('/') { shown } else { format!("./{shown}") }
+}

@@ -1,0 +1,72 @@
+//! The one error type of the program: a kind, what failed, and hints.
+
+use std::error::Error as StdError;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+/// What went wrong, as an exit code tells it; see `docs/exit-codes.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Other = 1,
+    Usage = 2,
+    Definition = 3,
+    NotFound = 4,
+    Missing = 5,
+    Build = 6,
+    Busy = 7,
+    Storage = 8,
+    Hypervisor = 9,
+    Escalated = 10,
+    Interrupted = 130,
+}
+
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    source: Box<dyn StdError + Send + Sync>,
+    hints: Vec<String>,
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub fn new(kind: Kind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            kind,
+            source: source.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Prints the message, its causes and the hints to stderr.
+    pub fn print_and_code(&self) -> ExitCode {
+        let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+        anstream::eprintln!("{red}error{red:#}: {}", self.source);
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            anstream::eprintln!("  because: {error}");
+            cause = error.source();
+        }
+        for hint in &self.hints {
+            anstream::eprintln!("hint: {hint}");
+        }
+        ExitCode::from(self.kind as u8)
+    }
+}
+
+/// Gives a failed operation its kind.
+pub trait OrKind<T> {
+    fn or_kind(self, kind: Kind) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> OrKind<T> for std::result::Result<T, E> {
+    fn or_kind(self, kind: Kind) -> Result<T> {
+        self.map_err(|error| Error::new(kind, error))
+    }
+}
