@@ -53,6 +53,10 @@ impl Fleet {
         &self.store
     }
 
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
     /// The port that `@KEY@` became.
     pub fn port(&self, key: &str) -> u16 {
         self.ports[key]

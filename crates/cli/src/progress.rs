@@ -1,20 +1,16 @@
 //! Long work, shown: one line that is rewritten on a terminal, a line per phase elsewhere.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Shows nothing for the first 250 ms: what is fast needs no words.
+use image::progress::{Phase, Progress};
+
+/// On a terminal nothing is shown for the first 250 ms: what is fast needs no words.
 pub struct TermProgress {
     started: Instant,
     terminal: bool,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    phase: Option<String>,
-    line_is_open: bool,
+    line_is_open: AtomicBool,
 }
 
 const QUIET: Duration = Duration::from_millis(250);
@@ -24,40 +20,39 @@ impl TermProgress {
         Self {
             started: Instant::now(),
             terminal: std::io::stderr().is_terminal(),
-            state: Mutex::default(),
+            line_is_open: AtomicBool::new(false),
         }
     }
 
-    fn show(&self, phase: &str, detail: Option<&str>) {
-        let mut state = self.state.lock().expect("no holder of this lock panics");
-        let is_new = state.phase.as_deref() != Some(phase);
-        state.phase = Some(phase.to_owned());
-        if self.terminal {
-            if self.started.elapsed() >= QUIET {
-                eprint!("\r\x1b[K{phase}{}", detail.map(|d| format!(": {d}")).unwrap_or_default());
-                let _ = std::io::stderr().flush();
-                state.line_is_open = true;
-            }
-        } else if is_new {
-            eprintln!("{phase}");
+    fn rewrite(&self, line: &str) {
+        if self.started.elapsed() >= QUIET {
+            eprint!("\r\x1b[K{line}");
+            let _ = std::io::stderr().flush();
+            self.line_is_open.store(true, Ordering::Relaxed);
         }
     }
 }
 
-impl image::progress::Progress for TermProgress {
-    fn phase(&self, phase: &str) {
-        self.show(phase, None);
+impl Progress for TermProgress {
+    fn start(&self, phase: Phase, subject: &str) {
+        let line = format!("{}: {subject}", phase.label());
+        if self.terminal {
+            self.rewrite(&line);
+        } else {
+            eprintln!("{line}");
+        }
     }
 
-    fn detail(&self, detail: &str) {
-        let phase = self.state.lock().expect("no holder of this lock panics").phase.clone();
-        self.show(&phase.unwrap_or_default(), Some(detail));
+    fn advance(&self, phase: Phase, done: u64, total: u64) {
+        if self.terminal && total > 0 {
+            self.rewrite(&format!("{}: {}%", phase.label(), done.min(total) * 100 / total));
+        }
     }
 }
 
 impl Drop for TermProgress {
     fn drop(&mut self) {
-        if self.state.get_mut().is_ok_and(|state| state.line_is_open) {
+        if self.line_is_open.load(Ordering::Relaxed) {
             eprint!("\r\x1b[K");
         }
     }

@@ -1,0 +1,80 @@
+//! `microvm build`: from a definition to a runner package.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use spec::Vm;
+use spec::read::Fleet;
+
+use crate::definition::Definition;
+use crate::error::{Error, Kind, Result};
+use crate::package::{self, Package};
+use crate::places::Places;
+use crate::reference::Reference;
+
+/// Build a guest and its runner package
+#[derive(clap::Args)]
+pub struct Args {
+    /// `SOURCE#NAME`; without `#NAME` the only VM of the source
+    #[arg(value_name = "REF", default_value = ".")]
+    reference: Reference,
+
+    /// Link that leads to the package, and keeps it from `microvm gc`
+    #[arg(short = 'o', long, value_name = "LINK", default_value = "result")]
+    out_link: PathBuf,
+
+    /// Make no link
+    #[arg(long, conflicts_with = "out_link")]
+    no_link: bool,
+
+    /// Resolve packages anew instead of taking what `microvm.lock` pins
+    #[arg(long)]
+    update: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let places = Places::of_this_user();
+        let package = build(&self.reference, &places, self.update)?;
+        if !self.no_link {
+            package::link(&places, &self.out_link, &package.path)?;
+        }
+        if self.json {
+            let row = serde_json::json!({ "vm": package.vm.name, "package": package.path, "system": package.system });
+            println!("{row:#}");
+        } else {
+            println!("{}", package.path.display());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Finds, checks and builds what a reference names.
+pub fn build(reference: &Reference, places: &Places, update: bool) -> Result<Package> {
+    let definition = Definition::find(&reference.source, places)?;
+    let fleet = definition.checked()?;
+    let vm = pick(&fleet, reference.name.as_deref(), &definition)?;
+    package::build(vm, &definition, places, update)
+}
+
+/// The VM of that name, or the only one.
+pub fn pick<'a>(fleet: &'a Fleet, name: Option<&str>, definition: &Definition) -> Result<&'a Vm> {
+    let names: Vec<&str> = fleet.vms.keys().map(|name| &**name).collect();
+    let shown = &definition.shown;
+    match name {
+        Some(name) => fleet.vms.iter().find(|(known, _)| &***known == name).map(|(_, vm)| vm).ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("`{shown}` has no VM `{name}`; it has {}", super::listed(&names)))
+        }),
+        None => match fleet.vms.values().collect::<Vec<_>>().as_slice() {
+            [only] => Ok(only),
+            [] => Err(Error::new(Kind::NotFound, format!("`{shown}` declares no VM"))
+                .hint("a VM is a table `[vm.NAME]`")),
+            _ => Err(Error::new(Kind::Usage, format!("`{shown}` has several VMs: {}", super::listed(&names)))
+                .hint(format!("name one: `{}`", names.first().map(|n| format!("SOURCE#{n}")).unwrap_or_default()))),
+        },
+    }
+}

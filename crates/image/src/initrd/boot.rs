@@ -1,0 +1,94 @@
+//! What guest-init is told about a VM.
+
+use guest_init::config::{BootConfig, DiskRef, Mount, Overlay, Root, ShareProto, What};
+use spec::Vm;
+use spec::vm::{self, Access, RootShare, Share, StoreKind, Volume};
+
+/// Longest that a device may take to appear; under emulation on a busy host seconds are normal.
+const DEVICE_TIMEOUT_SECS: u32 = 30;
+
+/// Serial number of the store disk.
+const STORE: &str = "store";
+
+pub fn config(vm: &Vm, modules: Vec<String>) -> BootConfig {
+    let mut mounts = volumes(vm);
+    mounts.extend(vm.shares.iter().map(share));
+    // Parents before children; equal depth keeps the order of the definition.
+    mounts.sort_by_key(|mount| mount.mount_point.matches('/').count());
+    BootConfig {
+        hostname: vm.name.to_string(),
+        modules,
+        root: root(vm),
+        overlay: overlay(vm, &mounts),
+        mounts,
+        init: "/sbin/init".to_owned(),
+        device_timeout_secs: DEVICE_TIMEOUT_SECS,
+    }
+}
+
+fn root(vm: &Vm) -> Root {
+    let disk = |fs_type: &str| Root::Disk {
+        disk: DiskRef { serial: Some(STORE.to_owned()), index: 0 },
+        fs_type: fs_type.to_owned(),
+    };
+    match &vm.store.kind {
+        StoreKind::Erofs { .. } => disk("erofs"),
+        StoreKind::Squashfs { .. } => disk("squashfs"),
+        StoreKind::Share(proto) => Root::Share {
+            tag: STORE.to_owned(),
+            proto: match proto {
+                RootShare::NineP => ShareProto::NineP,
+                RootShare::Virtiofs => ShareProto::Virtiofs,
+            },
+        },
+    }
+}
+
+/// On the volume at that place where there is one; else what is written there is gone with the
+/// VM, as everything in the tmpfs is.
+fn overlay(vm: &Vm, mounts: &[Mount]) -> Overlay {
+    let Some(path) = &vm.store.writable_overlay else {
+        return Overlay::Tmpfs;
+    };
+    let path = path.to_string_lossy().into_owned();
+    let is_volume = |mount: &&Mount| mount.mount_point == path && matches!(mount.what, What::Disk { .. });
+    match mounts.iter().find(is_volume) {
+        Some(_) => Overlay::At(path),
+        None => Overlay::Tmpfs,
+    }
+}
+
+fn volumes(vm: &Vm) -> Vec<Mount> {
+    let first = match vm.store.kind {
+        StoreKind::Share(_) => 0,
+        _ => 1,
+    };
+    let numbered = (0u32..).zip(&vm.volumes);
+    numbered.filter_map(|(number, volume)| self::volume(volume, number, first)).collect()
+}
+
+fn volume(volume: &Volume, number: u32, first: u32) -> Option<Mount> {
+    let serial = volume.serial.clone().unwrap_or_else(|| format!("vol{number}"));
+    Some(Mount {
+        what: What::Disk {
+            disk: DiskRef { serial: Some(serial), index: first + number },
+            fs_type: volume.fs_type.clone(),
+        },
+        mount_point: volume.mount_point.as_ref()?.to_string_lossy().into_owned(),
+        read_only: volume.access == Access::ReadOnly,
+    })
+}
+
+fn share(share: &Share) -> Mount {
+    Mount {
+        what: What::Share {
+            tag: share.tag.to_string(),
+            proto: match share.proto {
+                vm::ShareProto::NineP { .. } => ShareProto::NineP,
+                vm::ShareProto::Virtiofs { .. } => ShareProto::Virtiofs,
+            },
+        },
+        mount_point: share.mount_point.to_string_lossy().into_owned(),
+        read_only: share.access == Access::ReadOnly,
+    }
+}
