@@ -25,7 +25,9 @@ pub enum Accel {
     Kvm,
     /// Software emulation. `tsc_khz` is the frequency of the host's TSC, which QEMU's TCG hands
     /// to an x86 guest unscaled.
-    Tcg { tsc_khz: Option<u32> },
+    Tcg {
+        tsc_khz: Option<u32>,
+    },
 }
 
 /// `major.minor.micro` of a hypervisor.

@@ -34,7 +34,9 @@ pub enum GuestSource {
     Directory(PathBuf),
     /// Nothing to build: `kernel` and `initrdPath` (and a store disk made elsewhere) are given,
     /// as in `config.microvm` of a NixOS guest.
-    Given { store_disk: Option<PathBuf> },
+    Given {
+        store_disk: Option<PathBuf>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
