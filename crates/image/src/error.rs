@@ -53,6 +53,9 @@ pub enum Error {
     Vanished { packages: Vec<String> },
     #[error("Guest: {0}")]
     Guest(String),
+    /// What went wrong in the hook, in its words.
+    #[error("{message}")]
+    Hook { kind: Kind, message: String },
     #[error("Guest tree `{tree}` has {problem}")]
     Tree { tree: PathBuf, problem: String },
     #[error("Kernel `{path}` {problem}")]
@@ -120,6 +123,7 @@ impl Error {
             | Self::Vanished { .. }
             | Self::Guest(_)
             | Self::Initrd(_) => Kind::Build,
+            Self::Hook { kind, .. } => *kind,
             Self::NoSpace { .. } | Self::Io { .. } => Kind::Storage,
             Self::Interrupted => Kind::Interrupted,
         }

@@ -4,7 +4,7 @@
 //! a VM: those that ask for the same share it. Written sorted, so that it differs only where
 //! something changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fmt::Write as _;
 use std::fs;
@@ -57,6 +57,8 @@ pub struct Entry {
 pub struct Lock {
     entries: BTreeMap<String, Entry>,
     changed: bool,
+    /// Set since the file was read: an update resolves each but once.
+    fresh: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +93,7 @@ impl Lock {
         }
         Ok(Self {
             entries: text.debian,
-            changed: false,
+            ..Self::default()
         })
     }
 
@@ -122,8 +124,14 @@ impl Lock {
         self.entries.get(key)
     }
 
+    /// The entry, if it was set since the file was read.
+    pub fn get_fresh(&self, key: &str) -> Option<&Entry> {
+        self.fresh.contains(key).then(|| self.get(key)).flatten()
+    }
+
     /// Sets an entry; the file counts as changed only if the entry differs.
     pub fn set(&mut self, key: &str, entry: Entry) {
+        self.fresh.insert(key.to_owned());
         if self.entries.get(key) != Some(&entry) {
             self.entries.insert(key.to_owned(), entry);
             self.changed = true;

@@ -44,8 +44,11 @@ impl Tool {
         command
             .env("PATH", search_path())
             .env("LC_ALL", "C.UTF-8")
-            .stdin(Stdio::null())
-            .process_group(0);
+            .stdin(Stdio::null());
+        // What the hook starts ends with the group that it is in.
+        if std::env::var_os(crate::hook::ENV).is_none() {
+            command.process_group(0);
+        }
         Self {
             package,
             command,
@@ -256,7 +259,7 @@ fn search_path() -> String {
 
 fn read_lines(child: &mut Child) -> Receiver<(Stream, String)> {
     let (sender, receiver) = mpsc::channel();
-    let mut read = |stream, pipe: Option<Box<dyn Read + Send>>| {
+    let read = |stream, pipe: Option<Box<dyn Read + Send>>| {
         let sender = sender.clone();
         let Some(pipe) = pipe else { return };
         thread::spawn(move || {
