@@ -3,3 +3,26 @@
 //! Writes only its own output directories; never the machine's configuration.
 
 pub mod built;
+mod context;
+mod customise;
+mod debian;
+mod directory;
+mod disk;
+pub mod error;
+pub mod hook;
+mod kernel;
+pub mod lock;
+mod pipeline;
+mod process;
+pub mod progress;
+pub mod store;
+mod user;
+mod workdir;
+
+pub use built::Built;
+pub use context::{BuildContext, InitrdStep};
+pub use error::{Error, Kind};
+pub use lock::Lock;
+pub use pipeline::build;
+pub use progress::{Phase, Progress, Silent};
+pub use store::Store;

@@ -1,0 +1,116 @@
+//! SSH: keys of users, host keys made at first boot, logins without a password only if asked for.
+
+use std::path::Path;
+
+use super::accounts::Accounts;
+use super::{Customisation, write};
+use crate::error::Error;
+
+/// Makes the host keys before sshd starts.
+pub(super) const KEY_UNIT: &str = "microvm-ssh-host-keys.service";
+
+/// No RSA: making such a key takes an emulated guest many seconds. Below /var, so that a volume
+/// there keeps the keys; each is flushed before it gets its name, so that power cut off at first
+/// boot leaves none that is empty.
+const KEY_SERVICE: &str = "\
+[Unit]
+Description=Make the SSH host keys of this machine
+RequiresMountsFor=/var/lib/ssh
+Before=ssh.service ssh.socket sshd.service
+ConditionPathExists=!/var/lib/ssh/ssh_host_ecdsa_key
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+UMask=0077
+ExecStart=/bin/mkdir -p /var/lib/ssh
+ExecStart=/bin/sh -e -c 'for type in ed25519 ecdsa; do \\
+    key=/var/lib/ssh/ssh_host_$${type}_key; \\
+    test -s $$key && continue; \\
+    rm -f $$key.new $$key.new.pub; \\
+    ssh-keygen -q -t $$type -N \"\" -C \"\" -f $$key.new; \\
+    sync $$key.new $$key.new.pub; \\
+    mv $$key.new.pub $$key.pub; \\
+    mv $$key.new $$key; \\
+done'
+
+[Install]
+WantedBy=multi-user.target
+";
+/// sshd must not start without its keys.
+const SSH_DROP_IN: &str = "\
+[Unit]
+Wants=microvm-ssh-host-keys.service
+After=microvm-ssh-host-keys.service
+";
+const HOST_KEYS: &str = "\
+HostKey /var/lib/ssh/ssh_host_ed25519_key
+HostKey /var/lib/ssh/ssh_host_ecdsa_key
+";
+
+/// Whether the tree has an sshd that reads configuration fragments.
+pub(super) fn is_configured(root: &Path) -> bool {
+    root.join("usr/sbin/sshd").exists() && root.join("etc/ssh/sshd_config.d").is_dir()
+}
+
+/// Sets sshd up, where the tree has one; its host keys are taken out.
+pub(super) fn configure(root: &Path, guest: &Customisation) -> Result<(), Error> {
+    if !is_configured(root) {
+        return Ok(());
+    }
+    for key in write::list(&root.join("etc/ssh")) {
+        let name = key
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if name.starts_with("ssh_host_") {
+            write::remove(&key)?;
+        }
+    }
+    let mut config = HOST_KEYS.to_owned();
+    if guest.allows_empty_passwords() {
+        config.push_str("PermitEmptyPasswords yes\n");
+    }
+    if guest.root_password.is_empty() {
+        config.push_str("PermitRootLogin yes\n");
+    }
+    let units = root.join("etc/systemd/system");
+    for (path, text) in [
+        (
+            root.join("etc/ssh/sshd_config.d/10-microvm.conf"),
+            config.as_str(),
+        ),
+        (units.join(KEY_UNIT), KEY_SERVICE),
+        (units.join("ssh.service.d/microvm.conf"), SSH_DROP_IN),
+        // systemd's own listener on AF_VSOCK starts one of these for each connection.
+        (units.join("sshd@.service.d/microvm.conf"), SSH_DROP_IN),
+    ] {
+        write::replace(&path, text.as_bytes(), 0o644)?;
+    }
+    Ok(())
+}
+
+/// Writes the keys that let somebody in as `name`.
+pub(super) fn authorized_keys(
+    root: &Path,
+    accounts: &Accounts,
+    name: &str,
+    keys: &[String],
+) -> Result<(), Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let identity = accounts
+        .identity(name)
+        .ok_or_else(|| Error::Guest(format!("The guest has no user `{name}`")))?;
+    let home = root.join(identity.home.strip_prefix("/").unwrap_or(&identity.home));
+    let dir = home.join(".ssh");
+    write::directory(&dir)?;
+    write::mode(&dir, 0o700)?;
+    write::own(&dir, identity.uid, identity.gid)?;
+    let file = dir.join("authorized_keys");
+    let lines: String = keys.iter().map(|key| format!("{}\n", key.trim())).collect();
+    write::replace(&file, lines.as_bytes(), 0o600)?;
+    write::own(&file, identity.uid, identity.gid)
+}

@@ -1,0 +1,40 @@
+//! From a checked VM to the store paths that it boots from.
+//!
+//! Every path follows from definition and lock alone: what is in the store already costs no
+//! program run and no request.
+
+mod debian;
+mod directory;
+mod given;
+mod initrd;
+mod kernel;
+mod root;
+mod system;
+
+use spec::Vm;
+use spec::guest::GuestSource;
+
+use crate::built::Built;
+use crate::context::BuildContext;
+use crate::error::Error;
+use crate::lock::Lock;
+use crate::store::Store;
+
+/// Builds a VM's guest, or finds it built.
+///
+/// `lock` may have changed afterwards: the caller saves it. What was built is safe from
+/// collection until `store` is dropped; by then it must be rooted.
+pub fn build(
+    vm: &Vm,
+    store: &Store,
+    lock: &mut Lock,
+    context: &BuildContext,
+) -> Result<Built, Error> {
+    context.check_interrupted()?;
+    let parts = match &vm.guest.source {
+        GuestSource::Debian(source) => debian::build(vm, source, store, lock, context)?,
+        GuestSource::Directory(tree) => directory::build(vm, tree, store, context)?,
+        GuestSource::Given { store_disk } => given::find(vm, store_disk.as_deref())?,
+    };
+    system::assemble(vm, parts, store, context)
+}
