@@ -140,10 +140,13 @@ pub fn balloon(control: &Control, size_mib: u64) -> Result<u64, Error> {
     const STEP: Duration = Duration::from_millis(100);
     let wanted = size_mib << 20;
     let mut qmp = connect(control)?;
-    qmp.execute("balloon", json!({ "value": wanted })).map_err(balloon_error)?;
+    qmp.execute("balloon", json!({ "value": wanted }))
+        .map_err(balloon_error)?;
     let start = Instant::now();
     loop {
-        let info = qmp.execute("query-balloon", json!({})).map_err(balloon_error)?;
+        let info = qmp
+            .execute("query-balloon", json!({}))
+            .map_err(balloon_error)?;
         let actual = info["actual"].as_u64().unwrap_or_default();
         if actual == wanted || start.elapsed() >= SETTLING {
             return Ok(actual >> 20);

@@ -45,7 +45,7 @@ pub fn open(id: &str, queues: u32, first_fd: i32) -> Result<Vec<OwnedFd>, Error>
 }
 
 /// The device node carries the interface's index, not its name.
-fn device_of(id: &str, sys: &Path, dev: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn device_of(id: &str, sys: &Path, dev: &Path) -> Result<PathBuf, Error> {
     let file = sys.join("class/net").join(id).join("ifindex");
     let index = std::fs::read_to_string(file).map_err(|_| Error::Absent { id: id.to_owned() })?;
     Ok(dev.join(format!("tap{}", index.trim())))

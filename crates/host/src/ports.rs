@@ -60,13 +60,19 @@ fn check_one(forward: &ForwardPort) -> Result<(), Error> {
             first: first_unprivileged(),
         },
         ErrorKind::AddrNotAvailable => Error::NoSuchAddress { address, port },
-        _ => Error::Io { port, proto, source },
+        _ => Error::Io {
+            port,
+            proto,
+            source,
+        },
     })
 }
 
 fn first_unprivileged() -> u16 {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
+    text.ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(1024)
 }
 
 #[cfg(test)]
@@ -78,8 +84,14 @@ mod tests {
         ForwardPort {
             from,
             proto,
-            host: Endpoint { address: Some(address), port },
-            guest: Endpoint { address: None, port: 22 },
+            host: Endpoint {
+                address: Some(address),
+                port,
+            },
+            guest: Endpoint {
+                address: None,
+                port: 22,
+            },
         }
     }
 

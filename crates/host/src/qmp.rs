@@ -26,7 +26,11 @@ pub enum Error {
     #[error("`{}` does not speak QMP; it said `{said}`", .socket.display())]
     NotQmp { socket: PathBuf, said: String },
     #[error("QEMU refused `{command}`: {reason}")]
-    Refused { command: String, class: String, reason: String },
+    Refused {
+        command: String,
+        class: String,
+        reason: String,
+    },
     #[error("`{}` failed", .socket.display())]
     Io {
         socket: PathBuf,
@@ -76,18 +80,29 @@ impl Qmp {
     pub fn connect(socket: &Path, patience: Duration) -> Result<Self, Error> {
         let socket = socket.to_owned();
         let stream = UnixStream::connect(&socket).map_err(|error| match error.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                Error::NotRunning { socket: socket.clone() }
-            }
-            _ => Error::Io { socket: socket.clone(), source: error },
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::NotRunning {
+                socket: socket.clone(),
+            },
+            _ => Error::Io {
+                socket: socket.clone(),
+                source: error,
+            },
         })?;
         let process = process_behind(&stream);
         let timeouts = stream
             .set_read_timeout(Some(patience))
             .and_then(|()| stream.set_write_timeout(Some(patience)));
-        timeouts.map_err(|source| Error::Io { socket: socket.clone(), source })?;
+        timeouts.map_err(|source| Error::Io {
+            socket: socket.clone(),
+            source,
+        })?;
         let stream = BufReader::new(stream);
-        let mut qmp = Self { socket, stream, patience, process };
+        let mut qmp = Self {
+            socket,
+            stream,
+            patience,
+            process,
+        };
         qmp.greet()?;
         qmp.execute("qmp_capabilities", json!({}))?;
         Ok(qmp)
@@ -99,7 +114,10 @@ impl Qmp {
         if greeting.is_some_and(|value| value.get("QMP").is_some()) {
             return Ok(());
         }
-        Err(Error::NotQmp { socket: self.socket.clone(), said: said.trim().to_owned() })
+        Err(Error::NotQmp {
+            socket: self.socket.clone(),
+            said: said.trim().to_owned(),
+        })
     }
 
     /// Runs a command and gives what it returns; events are passed over.
@@ -115,7 +133,11 @@ impl Qmp {
                 said: said.trim().to_owned(),
             })?;
             if let Some(Refusal { class, desc }) = answer.error {
-                return Err(Error::Refused { command: command.to_owned(), class, reason: desc });
+                return Err(Error::Refused {
+                    command: command.to_owned(),
+                    class,
+                    reason: desc,
+                });
             }
             if let Some(value) = answer.value {
                 return Ok(value);
@@ -126,7 +148,9 @@ impl Qmp {
     fn line(&mut self, command: &str) -> Result<String, Error> {
         let mut line = String::new();
         match self.stream.read_line(&mut line) {
-            Ok(0) => Err(Error::Ended { command: command.to_owned() }),
+            Ok(0) => Err(Error::Ended {
+                command: command.to_owned(),
+            }),
             Ok(_) => Ok(line),
             Err(error) => Err(self.failure(command, error)),
         }
@@ -135,12 +159,13 @@ impl Qmp {
     fn failure(&self, command: &str, source: std::io::Error) -> Error {
         let socket = self.socket.clone();
         match source.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                Error::Busy { socket, patience: self.patience }
-            }
-            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => {
-                Error::Ended { command: command.to_owned() }
-            }
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::Busy {
+                socket,
+                patience: self.patience,
+            },
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Error::Ended {
+                command: command.to_owned(),
+            },
             _ => Error::Io { socket, source },
         }
     }
@@ -226,7 +251,10 @@ mod tests {
         let status = qmp.execute("query-status", json!({})).unwrap();
         assert_eq!(status["status"], "running");
         let error = qmp.execute("balloon", json!({"value": 1})).unwrap_err();
-        assert_eq!(error.to_string(), "QEMU refused `balloon`: No balloon device");
+        assert_eq!(
+            error.to_string(),
+            "QEMU refused `balloon`: No balloon device"
+        );
         let error = qmp.execute("quit", json!({})).unwrap_err();
         assert!(matches!(error, Error::Ended { .. }), "{error}");
     }
@@ -235,7 +263,10 @@ mod tests {
     fn silence_is_a_held_socket() {
         let (_dir, path) = served(&[]);
         let listener_gone = Qmp::connect(&path, SHORT).unwrap_err();
-        assert!(matches!(listener_gone, Error::Ended { .. } | Error::NotRunning { .. }));
+        assert!(matches!(
+            listener_gone,
+            Error::Ended { .. } | Error::NotRunning { .. }
+        ));
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("held.sock");
         let _listener = UnixListener::bind(&path).unwrap();
@@ -246,7 +277,10 @@ mod tests {
     fn other_protocols_are_refused() {
         let (_dir, path) = served(&["SSH-2.0-OpenSSH"]);
         let error = Qmp::connect(&path, SHORT).unwrap_err();
-        assert!(error.to_string().contains("it said `SSH-2.0-OpenSSH`"), "{error}");
+        assert!(
+            error.to_string().contains("it said `SSH-2.0-OpenSSH`"),
+            "{error}"
+        );
         let absent = Qmp::connect(Path::new("/nonexistent/q.sock"), SHORT).unwrap_err();
         assert_eq!(absent.kind(), Kind::NotFound);
     }
