@@ -1,1 +1,21 @@
-//! Under construction.
+//! Changes the machine, which no other crate does: starts and stops hypervisors, makes volumes,
+//! serves shares, sets up interfaces. It decides nothing about a VM: that came in as a plan.
+
+pub mod control;
+pub mod exec;
+pub mod kind;
+pub mod lock;
+pub mod macvtap;
+mod netlink;
+pub mod ports;
+pub mod probe;
+pub mod program;
+pub mod qmp;
+pub mod socket;
+pub mod supervise;
+pub mod tap;
+pub mod user;
+pub mod virtiofs;
+pub mod volume;
+
+pub use kind::Kind;

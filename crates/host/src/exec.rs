@@ -1,0 +1,173 @@
+//! Does what a plan wants done first and becomes the hypervisor: nothing of ours stays between.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use backend::plan::{Action, Plan};
+
+use crate::kind::Kind;
+use crate::lock::{self, RunLock};
+use crate::{macvtap, socket, volume};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("The state directory `{}` cannot be entered", .path.display())]
+    State {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    #[error("`preStart` ended with {status}")]
+    PreStart { status: ExitStatus },
+    #[error("`{}` of `extraArgsScript` ended with {status}", .program.display())]
+    ExtraArgs {
+        program: PathBuf,
+        status: ExitStatus,
+    },
+    #[error("`{}` of `extraArgsScript` printed what is not UTF-8", .program.display())]
+    ExtraArgsNotText { program: PathBuf },
+    #[error(transparent)]
+    Volume(#[from] volume::Error),
+    #[error(transparent)]
+    Socket(#[from] socket::Error),
+    #[error(transparent)]
+    Macvtap(#[from] macvtap::Error),
+    #[error("`{}` cannot be run", .program.display())]
+    Run {
+        program: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::State { source, .. } => Kind::of_io(source),
+            Self::Lock(error) => error.kind(),
+            Self::Volume(error) => error.kind(),
+            Self::Socket(error) => error.kind(),
+            Self::Macvtap(error) => error.kind(),
+            Self::PreStart { .. } | Self::ExtraArgs { .. } | Self::ExtraArgsNotText { .. } => {
+                Kind::Other
+            }
+            Self::Run { .. } => Kind::Missing,
+        }
+    }
+}
+
+/// Runs a plan in a state directory; `extra` follows the plan's own arguments. Lines for people
+/// go to `say`. Returns only where it failed.
+pub fn run(
+    plan: &Plan,
+    vm: &str,
+    state: &Path,
+    extra: &[OsString],
+    say: &mut dyn FnMut(String),
+) -> Result<Infallible, Error> {
+    std::env::set_current_dir(state).map_err(|source| Error::State {
+        path: state.to_owned(),
+        source,
+    })?;
+    let state = std::env::current_dir().unwrap_or_else(|_| state.to_owned());
+    let lock = RunLock::take(&state, vm)?;
+    let mut ready = Ready::default();
+    for action in &plan.before {
+        ready.perform(action, say)?;
+    }
+    become_hypervisor(plan, ready, extra, lock)
+}
+
+/// What actions leave for the hypervisor.
+#[derive(Default)]
+struct Ready {
+    args: Vec<String>,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Ready {
+    fn perform(&mut self, action: &Action, say: &mut dyn FnMut(String)) -> Result<(), Error> {
+        match action {
+            Action::PreStart(commands) => pre_start(commands)?,
+            Action::PrepareVolume(wanted) => {
+                for note in volume::prepare(wanted)? {
+                    say(note.to_string());
+                }
+            }
+            Action::RemoveStaleSocket(path) => socket::remove_stale(path)?,
+            Action::OpenMacvtap {
+                id,
+                queues,
+                first_fd,
+                ..
+            } => {
+                self.descriptors
+                    .extend(macvtap::open(id, *queues, *first_fd)?);
+            }
+            Action::ExtraArgs(program) => self.args.extend(extra_args(program)?),
+        }
+        Ok(())
+    }
+}
+
+fn pre_start(commands: &str) -> Result<(), Error> {
+    let shell = Path::new("/bin/sh");
+    let mut command = Command::new(shell);
+    command.args(["-e", "-c", commands]).stdin(Stdio::null());
+    let status = command.status().map_err(running(shell))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::PreStart { status })
+    }
+}
+
+fn extra_args(program: &Path) -> Result<Vec<String>, Error> {
+    let output = Command::new(program)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(running(program))?;
+    let program = program.to_owned();
+    if !output.status.success() {
+        return Err(Error::ExtraArgs {
+            program,
+            status: output.status,
+        });
+    }
+    let text = String::from_utf8(output.stdout).map_err(|_| Error::ExtraArgsNotText { program })?;
+    Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+fn running(program: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let program = program.to_owned();
+    move |source| Error::Run { program, source }
+}
+
+/// Signal mask and SIGPIPE are reset by `Command` itself; every other descriptor of ours is
+/// closed on exec.
+fn become_hypervisor(
+    plan: &Plan,
+    ready: Ready,
+    extra: &[OsString],
+    lock: RunLock,
+) -> Result<Infallible, Error> {
+    let program = &plan.argv.program;
+    let mut command = Command::new(program);
+    if let Some(name) = &plan.argv.process_name {
+        command.arg0(name);
+    }
+    command.args(&plan.argv.args).args(&ready.args).args(extra);
+    for descriptor in &ready.descriptors {
+        rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())
+            .map_err(|error| running(program)(error.into()))?;
+    }
+    let _lock = lock
+        .leave_to_exec()
+        .map_err(|error| running(program)(error.into()))?;
+    Err(running(program)(command.exec()))
+}

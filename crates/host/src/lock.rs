@@ -1,0 +1,200 @@
+//! One run of a VM at a time: a lock in its state directory that the hypervisor inherits.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::io::FdFlags;
+
+use crate::kind::Kind;
+
+/// Held until it is dropped, or until the hypervisor that it was left to ends.
+#[derive(Debug)]
+pub struct RunLock {
+    file: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("`{vm}` is already running in `{}`{}", .state.display(), pid_clause(*.pid))]
+    Held {
+        vm: String,
+        state: PathBuf,
+        pid: Option<u32>,
+    },
+    #[error("The lock `{}` cannot be taken", .path.display())]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Held { .. } => Kind::Busy,
+            Self::Io { source, .. } => Kind::of_io(source),
+        }
+    }
+}
+
+fn pid_clause(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(", as process {pid}"))
+}
+
+fn path_of(state: &Path, vm: &str) -> PathBuf {
+    state.join(format!("{vm}.lock"))
+}
+
+impl RunLock {
+    /// Takes the lock of a VM without waiting and writes this process into it.
+    pub fn take(state: &Path, vm: &str) -> Result<Self, Error> {
+        let path = path_of(state, vm);
+        let io = |source| Error::Io {
+            path: path.clone(),
+            source,
+        };
+        loop {
+            let mut file = open(&path).map_err(io)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(held(&mut file, state, vm)),
+                Err(TryLockError::Error(source)) => return Err(io(source)),
+            }
+            // Its holder may have removed the file between our opening and our locking it.
+            if is_at(&file, &path) {
+                write_pid(&mut file).map_err(io)?;
+                return Ok(Self { file });
+            }
+        }
+    }
+
+    /// Says whether the VM runs, and takes nothing.
+    pub fn check(state: &Path, vm: &str) -> Result<(), Error> {
+        let Ok(mut file) = File::open(path_of(state, vm)) else {
+            return Ok(());
+        };
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Err(held(&mut file, state, vm)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the file of a run that has ended; of one that has not it removes nothing.
+    pub fn remove_ended(state: &Path, vm: &str) {
+        let path = path_of(state, vm);
+        let Ok(file) = File::open(&path) else { return };
+        if file.try_lock().is_ok() && is_at(&file, &path) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+
+    /// Moves the descriptor out of the way of fixed ones and lets an exec keep it. The result
+    /// must live until the exec.
+    pub fn leave_to_exec(self) -> rustix::io::Result<OwnedFd> {
+        const OUT_OF_THE_WAY: i32 = 200;
+        let fd = rustix::io::fcntl_dupfd_cloexec(&self.file, OUT_OF_THE_WAY)?;
+        rustix::io::fcntl_setfd(&fd, FdFlags::empty())?;
+        Ok(fd)
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let key = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+    match (file.metadata(), path.metadata()) {
+        (Ok(ours), Ok(there)) => key(ours) == key(there),
+        _ => false,
+    }
+}
+
+fn write_pid(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+fn held(file: &mut File, state: &Path, vm: &str) -> Error {
+    let mut text = String::new();
+    let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    Error::Held {
+        vm: vm.to_owned(),
+        state: state.to_owned(),
+        pid: text.trim().parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_taker_learns_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        RunLock::check(dir.path(), "web").unwrap();
+        let lock = RunLock::take(dir.path(), "web").unwrap();
+        let expected = format!(
+            "`web` is already running in `{}`, as process {}",
+            dir.path().display(),
+            std::process::id()
+        );
+        for error in [
+            RunLock::take(dir.path(), "web").unwrap_err(),
+            RunLock::check(dir.path(), "web").unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.kind(), Kind::Busy);
+        }
+        RunLock::take(dir.path(), "other").unwrap();
+        RunLock::remove_ended(dir.path(), "web");
+        assert!(dir.path().join("web.lock").exists());
+        drop(lock);
+        eventually_free(dir.path());
+        RunLock::remove_ended(dir.path(), "web");
+        assert!(!dir.path().join("web.lock").exists());
+    }
+
+    #[test]
+    fn a_lock_left_to_exec_is_held_by_the_program() {
+        use std::os::fd::AsRawFd;
+        let dir = tempfile::tempdir().unwrap();
+        let fd = RunLock::take(dir.path(), "web")
+            .unwrap()
+            .leave_to_exec()
+            .unwrap();
+        assert!(fd.as_raw_fd() >= 200);
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        drop(fd);
+        assert_eq!(
+            RunLock::check(dir.path(), "web").unwrap_err().kind(),
+            Kind::Busy
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        eventually_free(dir.path());
+    }
+
+    /// Between fork and exec, a child of another test holds what this one has just let go.
+    fn eventually_free(state: &Path) {
+        let free = || RunLock::check(state, "web").is_ok();
+        assert!((0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            free()
+        }));
+    }
+}

@@ -1,0 +1,235 @@
+//! What a backend must know of this host: which program, which version, how the guest's
+//! processor is run.
+//!
+//! Fast enough to be asked at every start: what only a new program can change is cached.
+
+mod cache;
+mod cpu;
+mod features;
+mod kvm;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use backend::plan::{Accel, HostFacts};
+use spec::vm::{Arch, Hypervisor, Vm};
+
+use crate::kind::Kind;
+use crate::program;
+
+pub use features::Features;
+pub use kvm::Kvm;
+
+/// Where to look; a test gives directories of its own.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub proc: PathBuf,
+    pub dev: PathBuf,
+    /// Results of earlier probes; made where it is absent.
+    pub cache: PathBuf,
+    /// Directories with programs, in order.
+    pub programs: Vec<PathBuf>,
+}
+
+impl Host {
+    /// This machine, with `MICROVM_HYPERVISORS` before PATH.
+    pub fn here(cache: PathBuf) -> Self {
+        let own = std::env::var_os("MICROVM_HYPERVISORS").filter(|dir| !dir.is_empty());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self {
+            proc: "/proc".into(),
+            dev: "/dev".into(),
+            cache,
+            programs: search_order(own, path),
+        }
+    }
+}
+
+fn search_order(own: Option<OsString>, path: OsString) -> Vec<PathBuf> {
+    let own = own.map(PathBuf::from);
+    let below = own.iter().flat_map(|dir| [dir.clone(), dir.join("bin")]);
+    below.chain(program::directories(path)).collect()
+}
+
+/// Why a VM's hypervisor cannot be used here.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("The hypervisor of `{vm}` is missing")]
+    NotInstalled {
+        vm: String,
+        source: program::NotInstalled,
+    },
+    #[error("`{}` has no executable `{program}` in it or in its `bin`", .package.display())]
+    EmptyPackage { package: PathBuf, program: String },
+    #[error("`{}` cannot be run", .program.display())]
+    Run {
+        program: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("`{}` did not say its version; it said `{said}`", .program.display())]
+    NoVersion { program: PathBuf, said: String },
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        Kind::Missing
+    }
+}
+
+/// Facts for the backend, and why the acceleration is what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub facts: HostFacts,
+    pub acceleration: Acceleration,
+}
+
+/// How the guest's processor is run, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acceleration {
+    Kvm,
+    /// The definition names a processor to emulate.
+    Asked {
+        cpu: String,
+    },
+    /// The guest's processor is not the host's.
+    Foreign(Arch),
+    /// KVM does not work here.
+    Unusable(Kvm),
+}
+
+impl Acceleration {
+    /// One line for people; `None` where there is nothing to tell.
+    pub fn line(&self) -> Option<String> {
+        match self {
+            Self::Kvm | Self::Asked { .. } => None,
+            Self::Foreign(_) => Some(
+                "The guest's processor is not the host's; using emulation (TCG), slower".into(),
+            ),
+            Self::Unusable(why) => Some(format!(
+                "KVM is not usable: {why}; using emulation (TCG), slower"
+            )),
+        }
+    }
+}
+
+/// Probes this host for a VM.
+pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
+    let program = find_hypervisor(vm, host)?;
+    let features = features::of(&program, vm.hypervisor, &host.cache)?;
+    let acceleration = accelerate(vm, host);
+    let accel = match acceleration {
+        Acceleration::Kvm => Accel::Kvm,
+        Acceleration::Foreign(_) => Accel::Tcg { tsc_khz: None },
+        Acceleration::Asked { .. } | Acceleration::Unusable(_) => Accel::Tcg {
+            tsc_khz: (vm.arch == Arch::X86_64).then(cpu::tsc_khz).flatten(),
+        },
+    };
+    let facts = HostFacts {
+        bridge_helper: bridge_helper(&program),
+        version: features.version,
+        accel,
+        sandbox: features.sandbox,
+        io_uring: features.io_uring && kernel_has_io_uring(),
+        program,
+    };
+    Ok(Found {
+        facts,
+        acceleration,
+    })
+}
+
+/// The program of a VM's hypervisor: its package option, else the host's search order.
+pub fn find_hypervisor(vm: &Vm, host: &Host) -> Result<PathBuf, Error> {
+    let name = program_name(vm.hypervisor, vm.arch);
+    let Some(package) = package_of(vm) else {
+        return program::find_in(name, &host.programs).ok_or_else(|| Error::NotInstalled {
+            vm: vm.name.to_string(),
+            source: program::NotInstalled {
+                program: name.into(),
+            },
+        });
+    };
+    let inside = [package.join("bin").join(name), package.join(name)];
+    std::iter::once(package.to_owned())
+        .chain(inside)
+        .find(|path| program::is_executable(path))
+        .ok_or_else(|| Error::EmptyPackage {
+            package: package.to_owned(),
+            program: name.into(),
+        })
+}
+
+/// Name of a hypervisor's program for guests of one architecture.
+pub fn program_name(hypervisor: Hypervisor, arch: Arch) -> &'static str {
+    match (hypervisor, arch) {
+        (Hypervisor::Qemu, Arch::X86_64) => "qemu-system-x86_64",
+        (Hypervisor::Qemu, Arch::Aarch64) => "qemu-system-aarch64",
+        (Hypervisor::CloudHypervisor, _) => "cloud-hypervisor",
+        (Hypervisor::Firecracker, _) => "firecracker",
+        (Hypervisor::Crosvm, _) => "crosvm",
+        (Hypervisor::Kvmtool, _) => "lkvm",
+        (Hypervisor::Stratovirt, _) => "stratovirt",
+        (Hypervisor::Alioth, _) => "alioth",
+        (Hypervisor::Vfkit, _) => "vfkit",
+    }
+}
+
+fn package_of(vm: &Vm) -> Option<&Path> {
+    let options = &vm.options;
+    match vm.hypervisor {
+        Hypervisor::Qemu => &options.qemu.package,
+        Hypervisor::CloudHypervisor => &options.cloud_hypervisor.package,
+        Hypervisor::Firecracker => &options.firecracker.package,
+        Hypervisor::Crosvm => &options.crosvm.package,
+        Hypervisor::Kvmtool => &options.kvmtool.package,
+        Hypervisor::Stratovirt => &options.stratovirt.package,
+        Hypervisor::Alioth => &options.alioth.package,
+        Hypervisor::Vfkit => &options.vfkit.package,
+    }
+    .as_deref()
+}
+
+fn accelerate(vm: &Vm, host: &Host) -> Acceleration {
+    if let Some(cpu) = &vm.cpu {
+        return Acceleration::Asked { cpu: cpu.clone() };
+    }
+    if !cpu::is_native(vm.arch) {
+        return Acceleration::Foreign(vm.arch);
+    }
+    match kvm::probe(host) {
+        Kvm::Works => Acceleration::Kvm,
+        why => Acceleration::Unusable(why),
+    }
+}
+
+/// Whether io_uring works for this user; kernels from 6.6 can forbid it (kernel.io_uring_disabled).
+#[expect(
+    unsafe_code,
+    reason = "io_uring_setup has no safe wrapper; the ring is closed at once"
+)]
+fn kernel_has_io_uring() -> bool {
+    let mut params = rustix::io_uring::io_uring_params::default();
+    // SAFETY: the parameters outlive the call, and no memory of the ring is mapped.
+    unsafe { rustix::io_uring::io_uring_setup(1, &mut params) }.is_ok()
+}
+
+/// QEMU's helper for bridges, beside the program or where distributions put it.
+fn bridge_helper(program: &Path) -> Option<PathBuf> {
+    const NAME: &str = "qemu-bridge-helper";
+    let prefix = program.parent().and_then(Path::parent);
+    let near = prefix
+        .into_iter()
+        .flat_map(|dir| [dir.join("libexec"), dir.join("lib/qemu")]);
+    let known = ["/usr/lib/qemu", "/usr/libexec"].map(PathBuf::from);
+    program::find_in(NAME, &near.chain(known).collect::<Vec<_>>())
+}
+
+/// Memory of the host in MiB, from `<proc>/meminfo`.
+pub fn memory_mib(proc: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(proc.join("meminfo")).ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024)
+}

@@ -1,0 +1,262 @@
+//! What one hypervisor program can do, asked of the program itself and cached.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use backend::plan::Version;
+use serde::{Deserialize, Serialize};
+use spec::vm::Hypervisor;
+
+use super::Error;
+use super::cache::{self, Stamp};
+
+/// What a program said of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Features {
+    pub version: Version,
+    /// Built with what `-sandbox on` needs.
+    pub sandbox: bool,
+    /// Built with io_uring.
+    pub io_uring: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    stamp: Stamp,
+    features: Features,
+}
+
+/// Asks the program, or remembers what the same file said before.
+pub fn of(program: &Path, hypervisor: Hypervisor, cache: &Path) -> Result<Features, Error> {
+    let file = cache.join("programs.json");
+    let stamp = Stamp::of(program);
+    let mut known: BTreeMap<String, Entry> = cache::load(&file).unwrap_or_default();
+    let key = program.to_string_lossy().into_owned();
+    if let (Some(entry), Some(stamp)) = (known.get(&key), &stamp)
+        && entry.stamp == *stamp
+    {
+        return Ok(entry.features.clone());
+    }
+    let features = ask(program, hypervisor)?;
+    if let Some(stamp) = stamp {
+        let features = features.clone();
+        known.insert(key, Entry { stamp, features });
+        cache::store(&file, &known);
+    }
+    Ok(features)
+}
+
+fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
+    if hypervisor != Hypervisor::Qemu {
+        return Ok(Features {
+            version: version(program, &["--version"])?,
+            sandbox: false,
+            io_uring: false,
+        });
+    }
+    // A build without seccomp ends with an error at `-sandbox`, before it looks at `--version`.
+    let sandboxed = version(program, &["-sandbox", "on", "--version"]);
+    let sandbox = sandboxed.is_ok();
+    Ok(Features {
+        version: sandboxed.or_else(|_| version(program, &["--version"]))?,
+        sandbox,
+        io_uring: schema_has_io_uring(program).unwrap_or(false),
+    })
+}
+
+fn version(program: &Path, args: &[&str]) -> Result<Version, Error> {
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| Error::Run {
+            program: program.to_owned(),
+            source,
+        })?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let found = output
+        .status
+        .success()
+        .then(|| first_version(&said))
+        .flatten();
+    found.ok_or_else(|| Error::NoVersion {
+        program: program.to_owned(),
+        said: first_line(&said, &String::from_utf8_lossy(&output.stderr)),
+    })
+}
+
+fn first_line(stdout: &str, stderr: &str) -> String {
+    let mut lines = stdout.lines().chain(stderr.lines());
+    lines.next().unwrap_or("nothing").to_owned()
+}
+
+/// The first `N.N` or `N.N.N` of a text.
+fn first_version(text: &str) -> Option<Version> {
+    text.split(|c: char| !c.is_ascii_digit() && c != '.')
+        .find_map(|word| {
+            let mut numbers = word.trim_matches('.').split('.').map(str::parse);
+            let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+            let micro = numbers.next().and_then(Result::ok).unwrap_or(0);
+            Some(Version(major, minor, micro))
+        })
+}
+
+/// Longest that QEMU may take to describe itself.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Looks for io_uring in the QMP schema: the value exists only in builds that have it.
+fn schema_has_io_uring(program: &Path) -> std::io::Result<bool> {
+    let mut child = Command::new(program)
+        .args([
+            "-M",
+            "none",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-S",
+            "-qmp",
+            "stdio",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let pid = rustix::process::Pid::from_child(&child);
+    let guard = Watchdog::over(pid, PATIENCE);
+    let mut stdin = child.stdin.take().expect("stdin was piped");
+    let asked = stdin.write_all(
+        b"{\"execute\":\"qmp_capabilities\"}{\"execute\":\"query-qmp-schema\"}{\"execute\":\"quit\"}\n",
+    );
+    let stdout = BufReader::new(child.stdout.take().expect("stdout was piped"));
+    let found = stdout
+        .lines()
+        .map_while(Result::ok)
+        .fold(false, |found, line| found || line.contains("\"io_uring\""));
+    guard.dismiss();
+    child.wait()?;
+    asked.map(|()| found)
+}
+
+/// Kills a process that takes too long.
+struct Watchdog(std::sync::mpsc::Sender<()>);
+
+impl Watchdog {
+    fn over(pid: rustix::process::Pid, patience: Duration) -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            let timed_out =
+                receiver.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+            if timed_out {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        });
+        Self(sender)
+    }
+
+    fn dismiss(self) {
+        drop(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[rstest::rstest]
+    #[case(
+        "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)\nCopyright (c) 2003",
+        Some(Version(7, 2, 22))
+    )]
+    #[case("QEMU emulator version 10.0.2", Some(Version(10, 0, 2)))]
+    #[case("cloud-hypervisor v41.0", Some(Version(41, 0, 0)))]
+    #[case("Firecracker v1.9.1\n", Some(Version(1, 9, 1)))]
+    #[case("no number 7 here.", None)]
+    fn versions(#[case] text: &str, #[case] expected: Option<Version>) {
+        assert_eq!(first_version(text), expected);
+    }
+
+    fn fake(dir: &Path, body: &str) -> std::path::PathBuf {
+        let path = dir.join("qemu-fake");
+        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_program_is_asked_once_until_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let asked = dir.path().join("asked");
+        let body = format!("echo x >> '{}'; echo version 1.2.3", asked.display());
+        let program = fake(dir.path(), &body);
+        let times = || std::fs::read_to_string(&asked).unwrap().lines().count();
+        let first = of(&program, Hypervisor::Firecracker, dir.path()).unwrap();
+        assert_eq!(first.version, Version(1, 2, 3));
+        assert_eq!(
+            of(&program, Hypervisor::Firecracker, dir.path()).unwrap(),
+            first
+        );
+        assert_eq!(times(), 1);
+        std::fs::write(dir.path().join("programs.json"), "rubbish").unwrap();
+        of(&program, Hypervisor::Firecracker, dir.path()).unwrap();
+        assert_eq!(times(), 2);
+        fake(dir.path(), &format!("{body}; echo changed"));
+        of(&program, Hypervisor::Firecracker, dir.path()).unwrap();
+        assert_eq!(times(), 3);
+    }
+
+    #[test]
+    fn a_build_without_seccomp_has_no_sandbox() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = fake(
+            dir.path(),
+            "case \"$1\" in -sandbox) echo no such option >&2; exit 1;; --version) echo version 8.1.0;; esac",
+        );
+        let features = of(&program, Hypervisor::Qemu, dir.path()).unwrap();
+        let expected = Features {
+            version: Version(8, 1, 0),
+            sandbox: false,
+            io_uring: false,
+        };
+        assert_eq!(features, expected);
+    }
+
+    #[test]
+    fn a_program_without_a_version_is_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = fake(dir.path(), "echo what >&2; exit 3");
+        let error = of(&program, Hypervisor::Qemu, dir.path()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("did not say its version; it said `what`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_real_qemu_describes_itself() {
+        let Ok(program) = crate::program::find("qemu-system-x86_64") else {
+            println!("skipped: no qemu-system-x86_64");
+            return;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let features = of(&program, Hypervisor::Qemu, dir.path()).unwrap();
+        assert!(features.version >= Version(7, 0, 0), "{features:?}");
+        let expected = linked_to(&program, b"liburing");
+        assert_eq!(features.io_uring, expected, "{features:?}");
+        assert_eq!(
+            features.sandbox,
+            linked_to(&program, b"libseccomp"),
+            "{features:?}"
+        );
+    }
+
+    fn linked_to(program: &Path, library: &[u8]) -> bool {
+        let bytes = std::fs::read(program).unwrap();
+        bytes.windows(library.len()).any(|window| window == library)
+    }
+}

@@ -1,0 +1,287 @@
+//! Speaks QMP to a running QEMU, over its control socket, with a bound on every wait.
+//!
+//! One client fits on such a socket: a second one is kept waiting by QEMU until the first has
+//! gone, so a connection is made for one purpose and closed.
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::kind::Kind;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("No VM runs behind `{}`", .socket.display())]
+    NotRunning { socket: PathBuf },
+    #[error("`{}` gave no answer within {} s; another client holds it, or the hypervisor hangs", .socket.display(), .patience.as_secs())]
+    Busy { socket: PathBuf, patience: Duration },
+    #[error("The hypervisor ended while it was asked for `{command}`")]
+    Ended { command: String },
+    #[error("`{}` does not speak QMP; it said `{said}`", .socket.display())]
+    NotQmp { socket: PathBuf, said: String },
+    #[error("QEMU refused `{command}`: {reason}")]
+    Refused {
+        command: String,
+        class: String,
+        reason: String,
+    },
+    #[error("`{}` failed", .socket.display())]
+    Io {
+        socket: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NotRunning { .. } => Kind::NotFound,
+            Self::Busy { .. } => Kind::Busy,
+            Self::Ended { .. } | Self::NotQmp { .. } | Self::Refused { .. } => Kind::Hypervisor,
+            Self::Io { source, .. } => match Kind::of_io(source) {
+                Kind::Missing => Kind::Missing,
+                _ => Kind::Other,
+            },
+        }
+    }
+}
+
+/// A connection on which commands are accepted.
+#[derive(Debug)]
+pub struct Qmp {
+    socket: PathBuf,
+    stream: BufReader<UnixStream>,
+    patience: Duration,
+    /// Of the hypervisor; `None` where it runs in another PID namespace.
+    process: Option<OwnedFd>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "return")]
+    value: Option<Value>,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    class: String,
+    desc: String,
+}
+
+impl Qmp {
+    /// Connects and negotiates; each later command waits at most `patience`.
+    pub fn connect(socket: &Path, patience: Duration) -> Result<Self, Error> {
+        let socket = socket.to_owned();
+        let stream = UnixStream::connect(&socket).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::NotRunning {
+                socket: socket.clone(),
+            },
+            _ => Error::Io {
+                socket: socket.clone(),
+                source: error,
+            },
+        })?;
+        let process = process_behind(&stream);
+        let timeouts = stream
+            .set_read_timeout(Some(patience))
+            .and_then(|()| stream.set_write_timeout(Some(patience)));
+        timeouts.map_err(|source| Error::Io {
+            socket: socket.clone(),
+            source,
+        })?;
+        let stream = BufReader::new(stream);
+        let mut qmp = Self {
+            socket,
+            stream,
+            patience,
+            process,
+        };
+        qmp.greet()?;
+        qmp.execute("qmp_capabilities", json!({}))?;
+        Ok(qmp)
+    }
+
+    fn greet(&mut self) -> Result<(), Error> {
+        let said = self.line("greeting")?;
+        let greeting: Option<Value> = serde_json::from_str(&said).ok();
+        if greeting.is_some_and(|value| value.get("QMP").is_some()) {
+            return Ok(());
+        }
+        Err(Error::NotQmp {
+            socket: self.socket.clone(),
+            said: said.trim().to_owned(),
+        })
+    }
+
+    /// Runs a command and gives what it returns; events are passed over.
+    pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, Error> {
+        let mut request = json!({ "execute": command, "arguments": arguments }).to_string();
+        request.push('\n');
+        let sent = self.stream.get_mut().write_all(request.as_bytes());
+        sent.map_err(|source| self.failure(command, source))?;
+        loop {
+            let said = self.line(command)?;
+            let answer: Answer = serde_json::from_str(&said).map_err(|_| Error::NotQmp {
+                socket: self.socket.clone(),
+                said: said.trim().to_owned(),
+            })?;
+            if let Some(Refusal { class, desc }) = answer.error {
+                return Err(Error::Refused {
+                    command: command.to_owned(),
+                    class,
+                    reason: desc,
+                });
+            }
+            if let Some(value) = answer.value {
+                return Ok(value);
+            }
+        }
+    }
+
+    fn line(&mut self, command: &str) -> Result<String, Error> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line) {
+            Ok(0) => Err(Error::Ended {
+                command: command.to_owned(),
+            }),
+            Ok(_) => Ok(line),
+            Err(error) => Err(self.failure(command, error)),
+        }
+    }
+
+    fn failure(&self, command: &str, source: std::io::Error) -> Error {
+        let socket = self.socket.clone();
+        match source.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::Busy {
+                socket,
+                patience: self.patience,
+            },
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Error::Ended {
+                command: command.to_owned(),
+            },
+            _ => Error::Io { socket, source },
+        }
+    }
+
+    /// Waits until the hypervisor has ended, at most so long; says whether it has.
+    pub fn wait_for_end(&mut self, timeout: Duration) -> bool {
+        match &self.process {
+            Some(process) => is_readable(process, timeout),
+            None => self.wait_for_close(timeout),
+        }
+    }
+
+    fn wait_for_close(&mut self, timeout: Duration) -> bool {
+        let deadline = std::time::Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            if !is_readable(self.stream.get_ref(), left) {
+                return false;
+            }
+            if !matches!(self.line("the end"), Ok(_) | Err(Error::Busy { .. })) {
+                return true;
+            }
+        }
+    }
+
+    /// Ends the hypervisor without asking it; says whether there was a way to.
+    pub fn kill(&self) -> bool {
+        let signal = rustix::process::Signal::KILL;
+        self.process
+            .as_ref()
+            .is_some_and(|process| rustix::process::pidfd_send_signal(process, signal).is_ok())
+    }
+}
+
+/// The process that listens, by its credentials on the socket.
+fn process_behind(stream: &UnixStream) -> Option<OwnedFd> {
+    let credentials =
+        nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerCredentials).ok()?;
+    let pid = rustix::process::Pid::from_raw(credentials.pid())?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+fn is_readable(fd: &impl std::os::fd::AsFd, timeout: Duration) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::IN)];
+    let timeout = Timespec::try_from(timeout).ok();
+    matches!(rustix::event::poll(&mut fds, timeout.as_ref()), Ok(count) if count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    const SHORT: Duration = Duration::from_millis(200);
+
+    fn served(answers: &'static [&'static str]) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut stream = stream;
+            for answer in answers {
+                let _ = stream.write_all(format!("{answer}\r\n").as_bytes());
+                let _ = reader.read_line(&mut String::new());
+            }
+        });
+        (dir, path)
+    }
+
+    const GREETING: &str = r#"{"QMP":{"version":{},"capabilities":[]}}"#;
+
+    #[test]
+    fn events_are_passed_over_and_refusals_told() {
+        let (_dir, path) = served(&[
+            GREETING,
+            r#"{"return":{}}"#,
+            "{\"timestamp\":{},\"event\":\"RESUME\"}\r\n{\"return\":{\"status\":\"running\"}}",
+            r#"{"error":{"class":"DeviceNotActive","desc":"No balloon device"}}"#,
+        ]);
+        let mut qmp = Qmp::connect(&path, SHORT).unwrap();
+        let status = qmp.execute("query-status", json!({})).unwrap();
+        assert_eq!(status["status"], "running");
+        let error = qmp.execute("balloon", json!({"value": 1})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "QEMU refused `balloon`: No balloon device"
+        );
+        let error = qmp.execute("quit", json!({})).unwrap_err();
+        assert!(matches!(error, Error::Ended { .. }), "{error}");
+    }
+
+    #[test]
+    fn silence_is_a_held_socket() {
+        let (_dir, path) = served(&[]);
+        let listener_gone = Qmp::connect(&path, SHORT).unwrap_err();
+        assert!(matches!(
+            listener_gone,
+            Error::Ended { .. } | Error::NotRunning { .. }
+        ));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("held.sock");
+        let _listener = UnixListener::bind(&path).unwrap();
+        assert_eq!(Qmp::connect(&path, SHORT).unwrap_err().kind(), Kind::Busy);
+    }
+
+    #[test]
+    fn other_protocols_are_refused() {
+        let (_dir, path) = served(&["SSH-2.0-OpenSSH"]);
+        let error = Qmp::connect(&path, SHORT).unwrap_err();
+        assert!(
+            error.to_string().contains("it said `SSH-2.0-OpenSSH`"),
+            "{error}"
+        );
+        let absent = Qmp::connect(Path::new("/nonexistent/q.sock"), SHORT).unwrap_err();
+        assert_eq!(absent.kind(), Kind::NotFound);
+    }
+}

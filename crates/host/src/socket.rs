@@ -1,0 +1,108 @@
+//! Socket files that somebody listens on, and those that a crash left.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use crate::kind::Kind;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("Another process listens on `{}`; the VM is already running", .path.display())]
+    Live { path: PathBuf },
+    #[error("`{}` is in the way of a socket and is not one", .path.display())]
+    NotASocket { path: PathBuf },
+    #[error("`{}` has {length} bytes; a socket path has at most {LONGEST}", .path.display())]
+    TooLong { path: PathBuf, length: usize },
+    #[error("The socket `{}` cannot be examined", .path.display())]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Live { .. } | Self::NotASocket { .. } => Kind::Busy,
+            Self::TooLong { .. } => Kind::Definition,
+            Self::Io { source, .. } => Kind::of_io(source),
+        }
+    }
+}
+
+/// `sun_path` has 108 bytes, one of them the final zero.
+pub const LONGEST: usize = 107;
+
+/// Removes a socket file that nobody listens on; a live one is an error, none is fine.
+pub fn remove_stale(path: &Path) -> Result<(), Error> {
+    let length = path.as_os_str().len();
+    if length > LONGEST {
+        return Err(Error::TooLong {
+            path: path.to_owned(),
+            length,
+        });
+    }
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let kind = match path.symlink_metadata() {
+        Ok(meta) => meta.file_type(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io(error)),
+    };
+    if !kind.is_socket() {
+        return Err(Error::NotASocket {
+            path: path.to_owned(),
+        });
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(Error::Live {
+            path: path.to_owned(),
+        }),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(io)
+        }
+        // A full backlog: somebody listens.
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::Live {
+            path: path.to_owned(),
+        }),
+        Err(error) => Err(io(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn only_stale_sockets_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        remove_stale(&path).unwrap();
+        let listener = UnixListener::bind(&path).unwrap();
+        assert!(matches!(remove_stale(&path), Err(Error::Live { .. })));
+        assert!(path.exists());
+        drop(listener);
+        remove_stale(&path).unwrap();
+        assert!(!path.exists());
+        std::fs::write(&path, "data").unwrap();
+        assert!(matches!(remove_stale(&path), Err(Error::NotASocket { .. })));
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_long_path_is_refused() {
+        let path = PathBuf::from("x".repeat(108));
+        let error = remove_stale(&path).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("has 108 bytes; a socket path has at most 107")
+        );
+        assert_eq!(error.kind(), Kind::Definition);
+    }
+}
