@@ -10,6 +10,7 @@ mod directory;
 mod disk;
 pub mod error;
 pub mod hook;
+pub mod initrd;
 mod kernel;
 pub mod lock;
 mod pipeline;
