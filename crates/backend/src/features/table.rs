@@ -72,10 +72,10 @@ features! {
     Vhdx "VHDX images" ["volumes[].imageType = vhdx"]                       [Y, Y, N, N, N, N, N, N];
     Balloon "balloon" ["balloon"]                                           [Y, Y, Y, Y, Y, N, N, Y];
     InitialBalloon "initial size of the balloon" ["initialBalloonMem"]      [N, Y, Y, Y, N, N, N, N];
-    KeepBalloonOnOom "balloon that stays when memory runs out"
+    KeepBalloonOnOom "way to keep the balloon when memory runs out"
         ["deflateOnOOM = false"]                                            [Y, Y, Y, N, Y, N, N, N];
     Hugepages "huge pages" ["hugepageMem"]                                  [Y, Y, Y, Y, Y, Y, N, N];
-    HotplugMem "memory that is added while the guest runs" ["hotplugMem"]   [Y, Y, N, N, N, N, N, N];
+    HotplugMem "memory hotplug" ["hotplugMem"]   [Y, Y, N, N, N, N, N, N];
     Pci "PCI passthrough" ["devices[].bus = pci"]                           [Y, Y, N, Y, Y, Y, Y, N];
     Usb "USB passthrough" ["devices[].bus = usb"]                           [Y, N, N, N, N, N, N, N];
     PcieRootPorts "PCIe root ports" ["qemu.pcieRootPorts"]                  [Y, N, N, N, N, N, N, N];
@@ -87,8 +87,8 @@ features! {
         ["graphics.vulkan = venus"]                                         [since(9, 2), N, N, Y, N, N, N, N];
     DrmNativeContext "Vulkan by DRM native context"
         ["graphics.vulkan = drm_native_context"]                            [since(11, 0), N, N, N, N, N, N, N];
-    SwitchUser "change to another user" ["user"]                            [Y, N, N, N, N, N, N, N];
-    EmulatedCpu "emulation of another processor" ["cpu"]                    [Y, N, N, N, N, N, N, N];
+    SwitchUser "way to run as another user" ["user"]                            [Y, N, N, N, N, N, N, N];
+    EmulatedCpu "emulation of a processor" ["cpu"]                    [Y, N, N, N, N, N, N, N];
     GracefulStop "graceful stop" []                                         [Y, Y, Y, Y, N, N, N, Y];
 }
 

@@ -50,8 +50,11 @@ fn hotplug(context: &Context, args: &mut Args) {
     let Some(hotplug) = context.vm.memory.hotplug else {
         return;
     };
-    // Only what is plugged is taken from the host.
-    let backend = backend(context, "vmem", hotplug.max_mib).set("reserve", "off");
+    let hugepages = context.vm.memory.hugepages;
+    let backend = backend(context, "vmem", hotplug.max_mib)
+        // Only what is plugged is taken from the host. Huge pages stay reserved: where they run
+        // out, touching one would kill QEMU.
+        .set_if(!hugepages, "reserve", "off");
     args.pair("-object", backend);
     let device = Bus::Pci
         .device("virtio-mem")

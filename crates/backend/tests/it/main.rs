@@ -13,6 +13,8 @@ mod real;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod running;
+#[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod samples;
