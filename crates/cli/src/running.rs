@@ -20,7 +20,7 @@ pub fn keep(store: &Store, package: &Path) -> Result<Kept> {
     // A process that died with this number left it.
     let _ = std::fs::remove_file(&link);
     symlink(package, &link).or_kind(Kind::Storage)?;
-    store.add_root(&link).or_kind(Kind::Storage)?;
+    store.add_root(&link)?;
     Ok(Kept { link })
 }
 

@@ -41,7 +41,7 @@ impl Args {
         let places = Places::of_this_user();
         let package = build(&self.reference, &places, self.update)?;
         if !self.no_link {
-            package::link(&places, &self.out_link, &package.path)?;
+            package::link(&package, &self.out_link)?;
         }
         if self.json {
             let row = serde_json::json!({ "vm": package.vm.name, "package": package.path, "system": package.system });
