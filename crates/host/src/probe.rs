@@ -130,12 +130,23 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         accel,
         sandbox: features.sandbox,
         io_uring: features.io_uring && kernel_has_io_uring(),
+        relay: std::env::current_exe().ok(),
+        root: crate::user::is_root(),
         program,
     };
     Ok(Found {
         facts,
         acceleration,
     })
+}
+
+/// Version and abilities of a hypervisor's program, from the cache where it did not change.
+pub fn features_of(
+    program: &Path,
+    hypervisor: Hypervisor,
+    host: &Host,
+) -> Result<Features, Error> {
+    features::of(program, hypervisor, &host.cache)
 }
 
 /// The program of a VM's hypervisor: its package option, else the host's search order.
