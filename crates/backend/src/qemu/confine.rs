@@ -37,14 +37,12 @@ fn sandbox(context: &Context) -> Opts {
     let relays = forward::relayed(context.vm).next().is_some();
     // Drivers of graphics cards start programs and bind threads to processors.
     let graphics = context.vm.graphics.is_some();
+    // `deny` and `children` both kill QEMU when it changes its user, and `deny` each relay in its
+    // setsid() (7.2).
+    let elevates = switched_user(context).is_some() || relays;
     Opts::new("on")
         .set("obsolete", "deny")
-        // Both `deny` and `children` kill QEMU when it changes its user (7.2).
-        .set_if(
-            switched_user(context).is_none(),
-            "elevateprivileges",
-            "deny",
-        )
+        .set_if(!elevates, "elevateprivileges", "deny")
         .set_if(!relays && !graphics, "spawn", "deny")
         .set_if(!graphics, "resourcecontrol", "deny")
 }

@@ -18,6 +18,10 @@ pub(super) fn push(context: &Context, args: &mut Args) {
     if !user_decides(context, "accel") {
         args.pair("-accel", accel(context.accel));
     }
+    if context.bus == Bus::Mmio {
+        // Else virtio 0.9 is spoken, which vhost-user daemons refuse: the guest hangs at mount.
+        args.pair("-global", "virtio-mmio.force-legacy=off");
+    }
     args.pair("-cpu", cpu(context));
     args.pair("-smp", vm.vcpu.to_string());
     args.pair("-uuid", vm.machine_id.as_uuid());
