@@ -1,5 +1,7 @@
 //! Real programs: QEMU, its control socket, our own daemons; no guest is booted.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod control;
 mod exec;
 mod shares;
