@@ -11,6 +11,7 @@ pub mod ports;
 pub mod probe;
 pub mod program;
 pub mod qmp;
+pub mod relay;
 pub mod socket;
 pub mod supervise;
 pub mod tap;

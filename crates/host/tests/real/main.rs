@@ -4,6 +4,7 @@
 
 mod control;
 mod exec;
+mod relay;
 mod shares;
 mod stand_in;
 mod supervise;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
         trial!(control::a_hung_hypervisor_is_killed),
         trial!(exec::the_hypervisor_inherits_the_lock_its_name_and_nothing_else),
         trial!(exec::what_fails_before_is_told_and_nothing_runs),
+        trial!(relay::both_directions_and_their_ends),
+        trial!(relay::a_closed_port_is_said),
         trial!(shares::the_service_is_ready_serves_again_and_leaves_nothing),
         trial!(shares::daemons_do_not_outlive_a_service_that_was_killed),
         trial!(shares::a_real_hypervisor_connects),
@@ -90,6 +93,13 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         );
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The file is there a moment before somebody listens.
+fn wait_for_control(socket: &Path) {
+    wait_for("control socket", || {
+        std::os::unix::net::UnixStream::connect(socket).is_ok()
+    });
 }
 
 fn text(output: &Output) -> String {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{processes_with, qemu, signal, state, text, told, wait_for};
+use super::{processes_with, qemu, signal, state, text, told, wait_for, wait_for_control};
 
 fn run(state: &Path, program: &Path, args: &[String], served: Value) -> std::process::Command {
     let control = json!({ "qmp": { "socket": "web.sock" } });
@@ -77,7 +77,7 @@ pub fn a_signal_stops_and_a_second_one_hurries() {
         )
         .spawn();
         let child = child.unwrap();
-        wait_for("control socket", || state.path().join("web.sock").exists());
+        wait_for_control(&state.path().join("web.sock"));
         let begun = Instant::now();
         signal(&child, Signal::SIGINT);
         if signals == 2 {
@@ -115,7 +115,7 @@ pub fn shares_live_as_long_as_the_run() {
     let child = run(state.path(), &qemu, &args, share(state.path()))
         .spawn()
         .unwrap();
-    wait_for("control socket", || state.path().join("web.sock").exists());
+    wait_for_control(&state.path().join("web.sock"));
     assert!(state.path().join("one.sock").exists());
     signal(&child, Signal::SIGHUP);
     ends(child, state.path(), "Stopped(Quit)");
@@ -131,7 +131,7 @@ pub fn nothing_outlives_a_run_that_was_killed() {
     let mut child = run(state.path(), &qemu, &args, share(state.path()))
         .spawn()
         .unwrap();
-    wait_for("control socket", || state.path().join("web.sock").exists());
+    wait_for_control(&state.path().join("web.sock"));
     child.kill().unwrap();
     child.wait().unwrap();
     let mark = state.path().display().to_string();
@@ -147,7 +147,7 @@ pub fn nothing_outlives_a_run_that_was_killed() {
         let mut child = child;
         child.spawn().unwrap()
     };
-    std::thread::sleep(Duration::from_millis(500));
+    wait_for_control(&state.path().join("web.sock"));
     signal(&child, Signal::SIGTERM);
     ends(child, state.path(), "Stopped(Quit)");
 }
