@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::kind::Kind;
+use crate::socket;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -64,9 +65,13 @@ impl Qmp {
     /// Connects and negotiates; each later command waits at most `patience`.
     pub fn connect(socket: &Path, patience: Duration) -> Result<Self, Error> {
         let socket = socket.to_owned();
-        let stream = UnixStream::connect(&socket).map_err(|error| match error.kind() {
+        let stream = socket::connect(&socket, patience).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::NotRunning {
                 socket: socket.clone(),
+            },
+            ErrorKind::WouldBlock => Error::Busy {
+                socket: socket.clone(),
+                patience,
             },
             _ => Error::Io {
                 socket: socket.clone(),

@@ -1,7 +1,7 @@
 //! A run in the foreground and the ways to end it.
 
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -136,17 +136,14 @@ pub fn nothing_outlives_a_run_that_was_killed() {
     child.wait().unwrap();
     let mark = state.path().display().to_string();
     wait_for("end of all processes", || processes_with(&mark).is_empty());
+    let control = state.path().join("web.sock");
+    wait_for("end of its socket", || {
+        std::os::unix::net::UnixStream::connect(&control).is_err()
+    });
     // What it left does not hinder the next run.
-    let child = run(
-        state.path(),
-        &qemu,
-        &qemu_args(state.path(), &["-S"]),
-        share(state.path()),
-    );
-    let child = {
-        let mut child = child;
-        child.spawn().unwrap()
-    };
+    let args = qemu_args(state.path(), &["-S"]);
+    let mut again = run(state.path(), &qemu, &args, share(state.path()));
+    let child = again.stderr(Stdio::inherit()).spawn().unwrap();
     wait_for_control(&state.path().join("web.sock"));
     signal(&child, Signal::SIGTERM);
     ends(child, state.path(), "Stopped(Quit)");
