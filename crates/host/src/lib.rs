@@ -13,6 +13,7 @@ pub mod program;
 pub mod qmp;
 pub mod relay;
 pub mod socket;
+mod spawn;
 pub mod supervise;
 pub mod tap;
 pub mod user;

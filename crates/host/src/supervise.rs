@@ -23,7 +23,6 @@ use crate::virtiofs::{self, Daemons, Shares};
 use crate::{ports, socket};
 
 pub use diagnose::Cause;
-pub use hypervisor::die_with_parent;
 pub use signals::Signals;
 
 use hypervisor::Hypervisor;

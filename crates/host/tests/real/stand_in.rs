@@ -56,6 +56,9 @@ fn exec(told: &Exec) -> ExitCode {
         argv: told.argv.clone(),
         control: Control::None,
     };
+    // As a careless parent might leave it.
+    let held = nix::sys::signal::SigSet::all();
+    held.thread_block().expect("all can be held");
     let Err(error) = host::exec::run(&plan, "web", &told.state, &[], &mut say);
     eprintln!("error: {error}");
     ExitCode::from(match error.kind() {
