@@ -116,7 +116,7 @@ impl Acceleration {
 /// Probes this host for a VM.
 pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
     let program = find_hypervisor(vm, host)?;
-    let features = features::of(&program, vm.hypervisor, &host.cache)?;
+    let features = features_of(&program, vm.hypervisor, host)?;
     let acceleration = accelerate(vm, host);
     let accel = match acceleration {
         Acceleration::Kvm => Accel::Kvm,
@@ -139,6 +139,11 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         facts,
         acceleration,
     })
+}
+
+/// What a program can do, asked of it or remembered.
+pub fn features_of(program: &Path, hypervisor: Hypervisor, host: &Host) -> Result<Features, Error> {
+    features::of(program, hypervisor, &host.cache)
 }
 
 /// The program of a VM's hypervisor: its package option, else the host's search order.
