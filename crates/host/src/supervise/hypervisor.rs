@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
@@ -23,8 +24,9 @@ pub struct Hypervisor {
 const KEPT: usize = 40;
 
 impl Hypervisor {
-    pub fn start(run: &Run<'_>) -> Result<Self, Error> {
-        let mut command = Command::new(run.program);
+    /// `program` is absolute.
+    pub fn start(run: &Run<'_>, program: &Path) -> Result<Self, Error> {
+        let mut command = Command::new(program);
         command.args(run.args).stderr(Stdio::piped());
         let terminal = std::io::stdin().is_terminal();
         if terminal && !run.console_on_stdin {
@@ -38,7 +40,7 @@ impl Hypervisor {
         spawn::die_with_parent(&mut command);
         let spawned = command.spawn();
         let mut child = spawned.map_err(|source| Error::Run {
-            program: run.program.to_owned(),
+            program: program.to_owned(),
             source,
         })?;
         let tail = Arc::default();

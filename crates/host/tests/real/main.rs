@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         trial!(supervise::a_signal_stops_and_a_second_one_hurries),
         trial!(supervise::shares_live_as_long_as_the_run),
         trial!(supervise::nothing_outlives_a_run_that_was_killed),
+        trial!(supervise::a_signal_to_both_is_an_interruption),
         trial!(supervise::a_taken_port_is_understood),
         trial!(supervise::other_failures_are_quoted_and_refusals_passed_on),
         trial!(supervise::a_signal_before_the_guest_runs_is_an_interruption),

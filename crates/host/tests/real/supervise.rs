@@ -192,3 +192,12 @@ pub fn a_signal_before_the_guest_runs_is_an_interruption() {
     signal(&child, Signal::SIGINT);
     ends(child, state.path(), "Interrupted");
 }
+
+pub fn a_signal_to_both_is_an_interruption() {
+    let state = state();
+    let args = ["-c", "kill -INT $$"].map(str::to_owned);
+    let child = run(state.path(), Path::new("/bin/sh"), &args, json!([]))
+        .spawn()
+        .unwrap();
+    ends(child, state.path(), "Interrupted");
+}
