@@ -1,13 +1,12 @@
 //! The entries of a runner package's bin/, and what the program starts itself as.
 
 use std::ffi::{CStr, OsStr, OsString};
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::error::{Kind, OrKind, Result};
+use crate::error::Result;
 use crate::package;
 use crate::places::Places;
 use crate::runner::Runner;
@@ -21,7 +20,7 @@ pub enum Entry {
     /// The daemon of one virtiofs share.
     Share { options: String },
     /// QEMU's helper for one connection of the guest to a port forwarded from it.
-    Relay { address: String, port: u16 },
+    Relay { address: Ipv4Addr, port: u16 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +68,7 @@ impl Entry {
         match (command.as_str(), arguments.next()?) {
             (host::virtiofs::SERVE_COMMAND, options) => Some(Self::Share { options }),
             ("relay", address) => {
-                let port = arguments.next()?.parse().ok()?;
+                let (address, port) = (address.parse().ok()?, arguments.next()?.parse().ok()?);
                 Some(Self::Relay { address, port })
             }
             _ => None,
@@ -80,7 +79,10 @@ impl Entry {
         let (verb, package) = match self {
             Self::ImageHook { root } => return Ok(image::hook::hook_main(&root)),
             Self::Share { options } => return Ok(host::virtiofs::serve_main(&options)),
-            Self::Relay { address, port } => return relay(&address, port),
+            Self::Relay { address, port } => {
+                host::relay::run(address, port)?;
+                return Ok(ExitCode::SUCCESS);
+            }
             Self::Runner { verb, package } => (verb, package),
         };
         let runner = Runner::open(&package)?;
@@ -94,34 +96,6 @@ impl Entry {
             Verb::TapDown => runner.taps_down(),
             Verb::MacvtapUp => runner.macvtaps_up(),
             Verb::MacvtapDown => runner.macvtaps_down(),
-        }
-    }
-}
-
-/// Joins standard input and output to a TCP connection until both directions have ended.
-fn relay(address: &str, port: u16) -> Result<ExitCode> {
-    let to_host = TcpStream::connect((address, port)).or_kind(Kind::NotFound)?;
-    let from_host = to_host.try_clone().or_kind(Kind::Other)?;
-    let upward = std::thread::spawn(move || {
-        let mut to_host = to_host;
-        // Both streams end where the peer closes; there is nobody to tell.
-        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut to_host);
-        let _ = to_host.shutdown(Shutdown::Write);
-    });
-    let mut from_host = from_host;
-    let _ = copy_through(&mut from_host, &mut std::io::stdout().lock());
-    // The guest may still send, but nobody would answer.
-    drop(upward);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Flushes what came at once: a line buffer would hold an answer back.
-fn copy_through(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
-    let mut buffer = [0; 16384];
-    loop {
-        match from.read(&mut buffer)? {
-            0 => return Ok(()),
-            length => to.write_all(&buffer[..length]).and_then(|()| to.flush())?,
         }
     }
 }

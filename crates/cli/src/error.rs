@@ -113,6 +113,7 @@ from_host!(
     host::control::Error,
     host::exec::Error,
     host::probe::Error,
+    host::relay::Error,
     host::supervise::Error,
     host::tap::Error,
     host::virtiofs::Error
