@@ -137,7 +137,6 @@ fn line(text: impl std::fmt::Display) -> String {
 fn commands(vm: &Vm) -> Vec<&'static str> {
     let has = |wanted: fn(&InterfaceKind) -> bool| vm.interfaces.iter().any(|i| wanted(&i.kind));
     let can = |feature: Feature| feature.support(vm.hypervisor).is_possible();
-    let is_pci = |device: &Device| matches!(device, Device::Pci { .. });
     let has_tap = has(|kind| matches!(kind, InterfaceKind::Tap { .. }));
     let has_macvtap = has(|kind| matches!(kind, InterfaceKind::Macvtap { .. }));
     let has_socket = vm.socket.is_some();
@@ -150,10 +149,7 @@ fn commands(vm: &Vm) -> Vec<&'static str> {
         ("tap-down", has_tap),
         ("macvtap-up", has_macvtap),
         ("macvtap-down", has_macvtap),
-        ("pci-setup", vm.devices.iter().any(is_pci)),
         ("virtiofsd-run", !virtiofs_shares(vm).is_empty()),
-        ("microvm-register", vm.register_with_machined),
-        ("microvm-unregister", vm.register_with_machined),
     ]
     .into_iter()
     .filter_map(|(name, wanted)| wanted.then_some(name))

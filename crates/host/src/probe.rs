@@ -133,8 +133,6 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         accel,
         sandbox: features.sandbox,
         io_uring: features.io_uring && kernel_has_io_uring(),
-        relay: std::env::current_exe().ok(),
-        root: crate::user::is_root(),
         program,
     };
     Ok(Found {
