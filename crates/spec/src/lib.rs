@@ -5,6 +5,12 @@
 
 pub mod guest;
 pub mod names;
+pub mod options;
+mod place;
+mod problem;
+mod schema;
+mod tree;
 pub mod vm;
 
+pub use schema::schema;
 pub use vm::Vm;
