@@ -150,7 +150,9 @@ fn is_unicast_mac(text: &str) -> bool {
     let pairs: Vec<Option<u8>> = text
         .split(':')
         .map(|pair| match pair.as_bytes() {
-            [a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => u8::from_str_radix(pair, 16).ok(),
+            [a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
+                u8::from_str_radix(pair, 16).ok()
+            }
             _ => None,
         })
         .collect();

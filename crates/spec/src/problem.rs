@@ -26,6 +26,45 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// Of the option at a path; the place is found later.
+    pub(crate) fn about(option: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            option: Some(option.into()),
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn value(self, value: impl Into<String>) -> Self {
+        Self {
+            value: Some(value.into()),
+            ..self
+        }
+    }
+
+    pub(crate) fn accepted(self, accepted: impl Into<String>) -> Self {
+        Self {
+            accepted: Some(accepted.into()),
+            ..self
+        }
+    }
+
+    pub(crate) fn nearest(self, nearest: Option<impl Into<String>>) -> Self {
+        Self {
+            nearest: nearest.map(Into::into),
+            ..self
+        }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
@@ -79,6 +118,15 @@ impl Problems {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

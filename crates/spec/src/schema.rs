@@ -30,7 +30,10 @@ fn of(shape: &Shape) -> Json {
     let mut schema = match shape.opt.map(|opt| opt.kind) {
         None | Some(Type::Table) => members(shape),
         Some(Type::List(Type::Table)) => json!({ "type": "array", "items": each(shape) }),
-        Some(Type::Map { values: Type::Table, .. }) => {
+        Some(Type::Map {
+            values: Type::Table,
+            ..
+        }) => {
             json!({ "type": "object", "additionalProperties": each(shape) })
         }
         Some(kind) => kind.schema(),
@@ -46,8 +49,10 @@ fn each(shape: &Shape) -> Json {
 }
 
 fn members(shape: &Shape) -> Json {
-    let properties: Map<String, Json> =
-        shape.members().map(|(name, member)| (name.to_owned(), of(member))).collect();
+    let properties: Map<String, Json> = shape
+        .members()
+        .map(|(name, member)| (name.to_owned(), of(member)))
+        .collect();
     let required: Vec<&str> = shape
         .members()
         .filter(|(_, member)| has_required(member))
@@ -74,7 +79,9 @@ fn has_required(shape: &Shape) -> bool {
 
 fn annotated(opt: &Opt, schema: Json) -> Json {
     let mut schema = match opt.nullable {
-        true if opt.takes_false_for_null() => json!({ "anyOf": [schema, { "enum": [null, false] }] }),
+        true if opt.takes_false_for_null() => {
+            json!({ "anyOf": [schema, { "enum": [null, false] }] })
+        }
         true => json!({ "anyOf": [schema, { "type": "null" }] }),
         false => schema,
     };

@@ -102,12 +102,15 @@ impl Node {
             Value::Null => Json::Null,
             Value::Bool(value) => Json::from(*value),
             Value::Int(value) => Json::from(*value),
-            Value::Other(text) => text.parse::<f64>().map_or_else(|_| text.as_str().into(), Json::from),
+            Value::Other(text) => text
+                .parse::<f64>()
+                .map_or_else(|_| text.as_str().into(), Json::from),
             Value::Text(text) => Json::from(text.as_str()),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
-            Value::Table(entries) => {
-                entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect()
-            }
+            Value::Table(entries) => entries
+                .iter()
+                .map(|entry| (entry.key.clone(), entry.node.to_json()))
+                .collect(),
         }
     }
 }

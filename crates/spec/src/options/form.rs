@@ -63,9 +63,13 @@ impl Form {
                 "1 to 15 letters, digits, `-`, `_` or `.`, beginning with a letter or a digit"
             }
             Self::Mac => "a unicast MAC address of six hex pairs, such as `02:00:00:00:00:01`",
-            Self::Tag => "1 to 36 letters, digits, `-`, `_` or `.`, beginning with a letter or a digit",
+            Self::Tag => {
+                "1 to 36 letters, digits, `-`, `_` or `.`, beginning with a letter or a digit"
+            }
             Self::Serial => "1 to 20 letters, digits, `-`, `_`, `.`, `:` or `+`",
-            Self::Ipv4OrEmpty => "an IPv4 address such as `127.0.0.1`, or an empty string for every address",
+            Self::Ipv4OrEmpty => {
+                "an IPv4 address such as `127.0.0.1`, or an empty string for every address"
+            }
             Self::MachineId => "32 hex digits, or a UUID, not all zero",
             Self::CredentialName => {
                 "1 to 255 letters, digits, `-`, `_`, `.` or `@`, other than `.` and `..`"
@@ -131,7 +135,11 @@ impl Form {
 /// A MAC or machine identifier; `None` is not one.
 pub fn machine_id(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    let dashes: &[usize] = if bytes.len() == 36 { &[8, 13, 18, 23] } else { &[] };
+    let dashes: &[usize] = if bytes.len() == 36 {
+        &[8, 13, 18, 23]
+    } else {
+        &[]
+    };
     if !matches!(bytes.len(), 32 | 36) || dashes.iter().any(|at| bytes[*at] != b'-') {
         return None;
     }
@@ -175,13 +183,23 @@ fn is_line(text: &str) -> bool {
 
 fn is_word(text: &str, max: usize, others: &[u8]) -> bool {
     (1..=max).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
 }
 
 /// systemd.unit(5): at most 255 characters with one of the known endings.
 fn is_unit(text: &str) -> bool {
     const ENDINGS: [&str; 9] = [
-        "service", "socket", "target", "timer", "mount", "path", "automount", "swap", "slice",
+        "service",
+        "socket",
+        "target",
+        "timer",
+        "mount",
+        "path",
+        "automount",
+        "swap",
+        "slice",
     ];
     is_word(text, 255, b"-_.:@\\")
         && text.rsplit_once('.').is_some_and(|(name, ending)| {
@@ -270,7 +288,10 @@ mod tests {
 
     #[test]
     fn mended() {
-        assert_eq!(Form::GuestPath.mended("/var//x/").as_deref(), Some("/var/x"));
+        assert_eq!(
+            Form::GuestPath.mended("/var//x/").as_deref(),
+            Some("/var/x")
+        );
         assert_eq!(Form::GuestPath.mended("/var/../x"), None);
         assert_eq!(Form::Unit.mended("ssh").as_deref(), Some("ssh.service"));
     }

@@ -53,7 +53,11 @@ pub fn below(prefix: &str) -> impl Iterator<Item = &'static Opt> {
 pub fn nearest(name: &str) -> Option<&'static str> {
     let name = parts(name).join(".");
     let leaf = name.rsplit('.').next().unwrap_or(&name);
-    let by_leaf = || all().find(|opt| plain(opt.leaf()) == plain(leaf)).map(|opt| opt.name);
+    let by_leaf = || {
+        all()
+            .find(|opt| plain(opt.leaf()) == plain(leaf))
+            .map(|opt| opt.name)
+    };
     closest(&name, all().map(|opt| opt.name)).or_else(by_leaf)
 }
 
@@ -61,14 +65,19 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 pub(crate) fn meant(name: &str, shape: &'static Shape) -> Option<&'static str> {
     let members = || shape.members().map(|(name, _)| name);
     closest(name, members()).or_else(|| {
-        let (_, meant) = SYNONYMS.into_iter().find(|(word, _)| *word == plain(name))?;
+        let (_, meant) = SYNONYMS
+            .into_iter()
+            .find(|(word, _)| *word == plain(name))?;
         members().find(|member| *member == meant)
     })
 }
 
 /// The candidate with the fewest edits, where few enough: a third of the name's length, and one
 /// at least. Case, `-` and `_` do not count, so that `mount_point` is `mountPoint`.
-pub(crate) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let name = plain(name);
     let limit = (name.chars().count() / 3).max(1);
     candidates

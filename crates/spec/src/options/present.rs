@@ -35,7 +35,9 @@ impl Opt {
                 let names: Vec<&str> = hypervisors.iter().map(|h| h.as_str()).collect();
                 lines.push(format!("  only:     {}", names.join(", ")));
             }
-            Scope::Nix => lines.push("  only:     the Nix side; without effect in a file".to_owned()),
+            Scope::Nix => {
+                lines.push("  only:     the Nix side; without effect in a file".to_owned())
+            }
         }
         if self.takes_false_for_null() {
             lines.push("  none:     `false` in TOML, null in JSON".to_owned());
@@ -69,11 +71,19 @@ impl Opt {
 pub fn table(options: &[&Opt]) -> String {
     let rows: Vec<[String; 3]> = options
         .iter()
-        .map(|opt| [opt.name.to_owned(), opt.type_text(), opt.default.to_string()])
+        .map(|opt| {
+            [
+                opt.name.to_owned(),
+                opt.type_text(),
+                opt.default.to_string(),
+            ]
+        })
         .collect();
     let width = |column: usize| {
         let header = ["option", "type", "default"][column].len();
-        rows.iter().map(|row| row[column].len().min(40)).fold(header, usize::max)
+        rows.iter()
+            .map(|row| row[column].len().min(40))
+            .fold(header, usize::max)
     };
     let (name, kind) = (width(0), width(1));
     let mut out = format!("{:name$}  {:kind$}  {}\n", "option", "type", "default");

@@ -29,11 +29,6 @@ impl Shape {
         self.each.as_deref()
     }
 
-    /// Whether it holds options, whatever it is called itself.
-    pub fn is_table(&self) -> bool {
-        !self.members.is_empty()
-    }
-
     fn insert(&mut self, opt: &'static Opt) {
         let place = opt.name.split('.').fold(self, Self::descend);
         place.opt = Some(opt);

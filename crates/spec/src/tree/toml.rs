@@ -59,7 +59,10 @@ mod tests {
         assert_eq!(&text[web.key_at..][..3], "web");
         assert_eq!(&text[web.node.at..][..8], "[vm.web]");
         let mem = web.node.entry("mem").unwrap();
-        assert_eq!((&text[mem.key_at..][..3], &mem.node.value), ("mem", &Value::Int(32)));
+        assert_eq!(
+            (&text[mem.key_at..][..3], &mem.node.value),
+            ("mem", &Value::Int(32))
+        );
         let share = &web.node.get("shares").unwrap().items()[0];
         assert_eq!(&text[share.at..][..4], "[[vm");
     }

@@ -6,16 +6,34 @@ use crate::options::{Default, Opt, Type, opt};
 use crate::vm::Hypervisor as H;
 
 const BALLOON: &[H] = &[
-    H::Qemu, H::CloudHypervisor, H::Firecracker, H::Crosvm, H::Kvmtool, H::Vfkit,
+    H::Qemu,
+    H::CloudHypervisor,
+    H::Firecracker,
+    H::Crosvm,
+    H::Kvmtool,
+    H::Vfkit,
 ];
 const HUGEPAGES: &[H] = &[
-    H::Qemu, H::CloudHypervisor, H::Firecracker, H::Crosvm, H::Kvmtool, H::Stratovirt,
+    H::Qemu,
+    H::CloudHypervisor,
+    H::Firecracker,
+    H::Crosvm,
+    H::Kvmtool,
+    H::Stratovirt,
 ];
 const PASSTHROUGH: &[H] = &[
-    H::Qemu, H::CloudHypervisor, H::Crosvm, H::Kvmtool, H::Stratovirt, H::Alioth,
+    H::Qemu,
+    H::CloudHypervisor,
+    H::Crosvm,
+    H::Kvmtool,
+    H::Stratovirt,
+    H::Alioth,
 ];
 const GRAPHICS: &[H] = &[H::Qemu, H::CloudHypervisor, H::Crosvm, H::Vfkit];
-const MIB: Type = Type::Int { min: 0, max: MEM_MAX };
+const MIB: Type = Type::Int {
+    min: 0,
+    max: MEM_MAX,
+};
 
 pub const OPTIONS: &[Opt] = &[
     opt("hypervisor", Type::OneOf(&H::NAMES), Default::Text("qemu"), "\"cloud-hypervisor\"",
@@ -24,7 +42,7 @@ pub const OPTIONS: &[Opt] = &[
         "Number of virtual processors."),
     opt("mem", Type::Int { min: 1, max: MEM_MAX }, Default::Int(512), "1024",
         "Memory in MiB."),
-    opt("cpu", Type::Text(Form::Identifier), Default::Null, "\"max\"",
+    opt("cpu", Type::Text(Form::Word), Default::Null, "\"max\"",
         "Processor model to emulate in software. Without it the host's own processor is used through KVM.").on(&[H::Qemu]),
     opt("hugepageMem", Type::Bool, Default::Bool(false), "true",
         "Backs the guest's memory with huge pages, which the host must have set aside.").on(HUGEPAGES),
