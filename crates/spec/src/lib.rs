@@ -3,8 +3,17 @@
 //!
 //! Pure: it opens no file, reads no clock and asks no host.
 
+mod build;
+mod checks;
 pub mod guest;
 pub mod names;
+pub mod options;
+mod place;
+mod problem;
+pub mod read;
+mod schema;
+mod tree;
 pub mod vm;
 
+pub use schema::schema;
 pub use vm::Vm;

@@ -14,7 +14,7 @@ pub struct VmName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct InterfaceId(String);
 
-/// Unicast Ethernet address, lower case, `02:00:00:00:00:01`.
+/// Unicast Ethernet address, `02:00:00:00:00:01`; upper case is taken and made lower.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MacAddr(String);
@@ -39,12 +39,15 @@ pub struct InvalidName {
 
 macro_rules! text_name {
     ($name:ident, $valid:path, $accepted:literal) => {
+        text_name!($name, $valid, $accepted, std::convert::identity);
+    };
+    ($name:ident, $valid:path, $accepted:literal, $normal:expr) => {
         impl TryFrom<String> for $name {
             type Error = InvalidName;
 
             fn try_from(text: String) -> Result<Self, InvalidName> {
                 if $valid(&text) {
-                    Ok(Self(text))
+                    Ok(Self($normal(text)))
                 } else {
                     Err(InvalidName {
                         accepted: $accepted,
@@ -88,7 +91,8 @@ text_name!(
 text_name!(
     MacAddr,
     is_unicast_mac,
-    "a unicast MAC address of six hex pairs in lower case, such as `02:00:00:00:00:01`"
+    "a unicast MAC address of six hex pairs, such as `02:00:00:00:00:01`",
+    |text: String| text.to_ascii_lowercase()
 );
 text_name!(
     ShareTag,
@@ -146,7 +150,9 @@ fn is_unicast_mac(text: &str) -> bool {
     let pairs: Vec<Option<u8>> = text
         .split(':')
         .map(|pair| match pair.as_bytes() {
-            [a, b] if is_lower_hex(*a) && is_lower_hex(*b) => u8::from_str_radix(pair, 16).ok(),
+            [a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
+                u8::from_str_radix(pair, 16).ok()
+            }
             _ => None,
         })
         .collect();
@@ -154,8 +160,4 @@ fn is_unicast_mac(text: &str) -> bool {
         && pairs.iter().all(Option::is_some)
         && pairs[0].is_some_and(|first| first & 1 == 0)
         && pairs.iter().any(|pair| *pair != Some(0))
-}
-
-fn is_lower_hex(byte: u8) -> bool {
-    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }

@@ -63,6 +63,51 @@ pub enum Hypervisor {
     Vfkit,
 }
 
+impl Hypervisor {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::Qemu,
+        Self::CloudHypervisor,
+        Self::Firecracker,
+        Self::Crosvm,
+        Self::Kvmtool,
+        Self::Stratovirt,
+        Self::Alioth,
+        Self::Vfkit,
+    ];
+
+    /// Their names, in the same order.
+    pub const NAMES: [&'static str; 8] = {
+        let mut names = [""; 8];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::ALL[at].as_str();
+            at += 1;
+        }
+        names
+    };
+
+    /// `cloud-hypervisor`
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::CloudHypervisor => "cloud-hypervisor",
+            Self::Firecracker => "firecracker",
+            Self::Crosvm => "crosvm",
+            Self::Kvmtool => "kvmtool",
+            Self::Stratovirt => "stratovirt",
+            Self::Alioth => "alioth",
+            Self::Vfkit => "vfkit",
+        }
+    }
+}
+
+impl std::fmt::Display for Hypervisor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// Processor architecture of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Arch {
@@ -70,6 +115,22 @@ pub enum Arch {
     X86_64,
     #[serde(rename = "aarch64")]
     Aarch64,
+}
+
+impl Arch {
+    /// `x86_64`
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+}
+
+impl std::fmt::Display for Arch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,12 +190,13 @@ pub struct Store {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoreKind {
-    /// A disk image that the build makes.
+    /// A disk image that the build makes. `None`: the flags that suit the guest's kernel and the
+    /// program that is there.
     Erofs {
-        flags: Vec<String>,
+        flags: Option<Vec<String>>,
     },
     Squashfs {
-        flags: Vec<String>,
+        flags: Option<Vec<String>>,
     },
     /// No image: the tree itself, through an implicit share with the tag `store`.
     Share(RootShare),

@@ -1,0 +1,76 @@
+//! The guest that is built here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{missing, words};
+use crate::guest::{Debian, File, FileContent, Guest, GuestSource, User};
+use crate::options::form;
+use crate::problem::Problem;
+use crate::read::{Definition, View};
+
+pub fn guest(definition: &Definition<'_>) -> Result<Guest, Problem> {
+    let vm = definition.vm;
+    Ok(Guest {
+        source: source(definition),
+        root_password: vm.string("guest.rootPassword"),
+        ssh_keys: vm.strings("guest.sshKeys"),
+        users: vm
+            .members("guest.users")
+            .map(|(name, view)| (name.to_owned(), user(view)))
+            .collect(),
+        autologin: vm.string("guest.autologin"),
+        files: files(definition)?,
+        enable: vm.strings("guest.enable"),
+        network: words::word(vm, "guest.network")?,
+        run: vm.strings("guest.run"),
+    })
+}
+
+fn source(definition: &Definition<'_>) -> GuestSource {
+    let vm = definition.vm;
+    if let Some(directory) = vm.text("guest.directory") {
+        return GuestSource::Directory(definition.beside(directory));
+    }
+    if definition.is_given() {
+        return GuestSource::Given {
+            store_disk: vm.path("storeDisk"),
+        };
+    }
+    GuestSource::Debian(Debian {
+        suite: vm.string("guest.debian.suite").unwrap_or_default(),
+        packages: vm.strings("guest.debian.packages"),
+        mirror: vm.string("guest.debian.mirror"),
+    })
+}
+
+fn user(user: View<'_>) -> User {
+    User {
+        uid: user.unsigned("uid").and_then(|uid| uid.try_into().ok()),
+        groups: user.strings("groups"),
+        shell: user.path("shell"),
+        password: user.string("password"),
+        ssh_keys: user.strings("sshKeys"),
+    }
+}
+
+fn files(definition: &Definition<'_>) -> Result<BTreeMap<PathBuf, File>, Problem> {
+    let members = definition.vm.members("guest.files");
+    members
+        .map(|(path, view)| Ok((path.into(), file(definition, view)?)))
+        .collect()
+}
+
+fn file(definition: &Definition<'_>, file: View<'_>) -> Result<File, Problem> {
+    let content = match (file.text("text"), file.text("source")) {
+        (Some(text), _) => FileContent::Text(text.to_owned()),
+        (None, Some(source)) => FileContent::Source(definition.beside(source)),
+        (None, None) => return Err(missing("guest.files")),
+    };
+    let mode = file.text("mode").and_then(form::file_mode);
+    Ok(File {
+        content,
+        mode: mode.ok_or_else(|| missing("guest.files"))?,
+        owner: file.string("owner").ok_or_else(|| missing("guest.files"))?,
+    })
+}

@@ -1,0 +1,102 @@
+//! What two VMs of a fleet cannot share.
+
+use std::collections::HashMap;
+
+use super::network::{HostPort, host_ports};
+use crate::problem::Problem;
+use crate::read::Definition;
+
+/// Problems between VMs, each with the index of the VM that came second.
+pub fn fleet(vms: &[Definition<'_>]) -> Vec<(usize, Problem)> {
+    let mut shared = Shared {
+        vms,
+        seen: HashMap::new(),
+        problems: Vec::new(),
+    };
+    let mut ports = HashMap::new();
+    for (index, vm) in vms.iter().enumerate() {
+        interfaces(index, vm, &mut shared);
+        if let Some(cid) = vm.vm.int("vsock.cid") {
+            shared.add(index, "CID", cid.to_string(), "vsock.cid".to_owned());
+        }
+        for (at, volume) in vm.vm.items("volumes").enumerate() {
+            // Several VMs may read one image, as long as none of them writes.
+            let image = volume.text("image").filter(|image| image.starts_with('/'));
+            if let Some(image) = image.filter(|_| !volume.bool("readOnly")) {
+                shared.add(
+                    index,
+                    "image",
+                    image.to_owned(),
+                    format!("volumes[{at}].image"),
+                );
+            }
+        }
+        forwards(index, vm, &mut ports, &mut shared);
+    }
+    shared.problems
+}
+
+/// Which VM was the first with a value.
+struct Shared<'v, 'a> {
+    vms: &'v [Definition<'a>],
+    seen: HashMap<(&'static str, String), usize>,
+    problems: Vec<(usize, Problem)>,
+}
+
+impl Shared<'_, '_> {
+    fn add(&mut self, index: usize, what: &'static str, value: String, option: String) {
+        let first = *self.seen.entry((what, value.clone())).or_insert(index);
+        if first != index {
+            self.report(index, first, what, &value, option);
+        }
+    }
+
+    fn report(&mut self, index: usize, first: usize, what: &str, value: &str, option: String) {
+        let message = format!(
+            "VM `{}` has the {what} `{value}` as well",
+            self.vms[first].name
+        );
+        self.problems
+            .push((index, Problem::about(option, message).value(value)));
+    }
+}
+
+fn interfaces(index: usize, vm: &Definition<'_>, shared: &mut Shared<'_, '_>) {
+    for (at, interface) in vm.vm.items("interfaces").enumerate() {
+        if let Some(mac) = interface.text("mac") {
+            let mac = mac.to_ascii_lowercase();
+            shared.add(index, "MAC address", mac, format!("interfaces[{at}].mac"));
+        }
+        // The names of the others are not seen by the host.
+        let on_host = matches!(interface.text("type"), Some("tap" | "macvtap"));
+        if let Some(id) = interface.text("id").filter(|_| on_host) {
+            shared.add(
+                index,
+                "interface",
+                id.to_owned(),
+                format!("interfaces[{at}].id"),
+            );
+        }
+    }
+}
+
+type Ports<'a> = HashMap<i64, Vec<(usize, HostPort<'a>)>>;
+
+fn forwards<'a>(
+    index: usize,
+    vm: &Definition<'a>,
+    ports: &mut Ports<'a>,
+    shared: &mut Shared<'_, '_>,
+) {
+    for port in host_ports(vm) {
+        let same = ports.entry(port.port).or_default();
+        let first = same
+            .iter()
+            .find(|(other, first)| *other != index && first.overlaps(&port));
+        if let Some((first, _)) = first {
+            let what = format!("{} port of the host", port.proto);
+            shared.report(index, *first, &what, &port.port.to_string(), port.option());
+        }
+        same.push((index, port));
+    }
+}

@@ -1,0 +1,240 @@
+//! From a text, TOML or JSON, to checked VMs.
+//!
+//! It collects everything that is wrong with every VM before it gives up. Relative paths that
+//! the build reads are joined to the definition's directory; no path is looked at.
+
+mod definition;
+mod fleet;
+mod locate;
+mod view;
+mod walk;
+
+use std::path::Path;
+
+pub(crate) use definition::Definition;
+pub use fleet::Fleet;
+pub(crate) use view::View;
+
+use crate::checks;
+use crate::names::VmName;
+use crate::options::closest;
+use crate::place::Lines;
+pub use crate::problem::{Problem, Problems};
+use crate::tree::{Node, Offset, SyntaxError, Value, json, toml};
+use crate::vm::Arch;
+
+/// Where a text is from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// As problems name it.
+    pub file: &'a str,
+    /// Where relative `kernel`, `guest.directory` and the like resolve.
+    pub base_dir: &'a Path,
+    pub host: HostDefaults,
+}
+
+/// What the host decides where a definition does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct HostDefaults {
+    pub arch: Arch,
+    /// `None`: not known, and no amount is too much.
+    pub mem_mib: Option<u64>,
+    pub cpus: Option<u32>,
+}
+
+/// Reads `[vm.NAME]` tables.
+pub fn parse_toml(source: &Source<'_>, text: &str) -> Result<Fleet, Problems> {
+    let reading = Reading::new(*source, text);
+    let root = toml::parse(text).map_err(|error| reading.syntax("TOML", error))?;
+    reading.fleet(root)
+}
+
+/// Reads `{ "vm": { NAME: … } }`.
+pub fn parse_json(source: &Source<'_>, text: &str) -> Result<Fleet, Problems> {
+    let reading = Reading::new(*source, text);
+    let root = json::parse(text).map_err(|error| reading.syntax("JSON", error))?;
+    reading.fleet(root)
+}
+
+/// Reads one `config.microvm` as JSON, itself or below `microvm`, as the VM of that name.
+pub fn parse_json_vm(source: &Source<'_>, name: &str, text: &str) -> Result<Fleet, Problems> {
+    let reading = Reading::new(*source, text);
+    let root = json::parse(text).map_err(|error| reading.syntax("JSON", error))?;
+    let vm = match root.get("microvm") {
+        Some(inner) => inner.clone(),
+        None => root,
+    };
+    reading.vms(vec![(name.to_owned(), 0, vm)])
+}
+
+/// A file's name and lines while it is read.
+struct Reading<'a> {
+    source: Source<'a>,
+    lines: Lines,
+}
+
+impl<'a> Reading<'a> {
+    fn new(source: Source<'a>, text: &str) -> Self {
+        Self {
+            source,
+            lines: Lines::of(text),
+        }
+    }
+
+    fn syntax(&self, language: &str, error: SyntaxError) -> Problems {
+        let message = format!("Not {language}: {}", error.message);
+        Problems::new(vec![self.problem(error.at, message)])
+    }
+
+    fn problem(&self, at: Offset, message: impl Into<String>) -> Problem {
+        self.placed(
+            at,
+            Problem {
+                message: message.into(),
+                ..Problem::default()
+            },
+        )
+    }
+
+    fn placed(&self, at: Offset, problem: Problem) -> Problem {
+        let (line, column) = self.lines.place(at);
+        Problem {
+            file: self.source.file.to_owned(),
+            line,
+            column,
+            ..problem
+        }
+    }
+
+    fn fleet(self, root: Node) -> Result<Fleet, Problems> {
+        let mut problems = self.top_level(&root);
+        let vms = match root.value {
+            Value::Table(entries) => entries.into_iter().find(|entry| entry.key == "vm"),
+            _ => None,
+        };
+        let vms = match vms.map(|entry| entry.node.value) {
+            Some(Value::Table(entries)) => entries,
+            _ => Vec::new(),
+        };
+        if vms.is_empty() && problems.is_empty() {
+            problems.push(Problem {
+                hint: Some("a VM is a table `[vm.NAME]`; `microvm init` writes one".to_owned()),
+                ..self.problem(0, "No VM is defined here")
+            });
+        }
+        let vms = vms
+            .into_iter()
+            .map(|entry| (entry.key, entry.key_at, entry.node))
+            .collect();
+        match self.vms(vms) {
+            Ok(fleet) if problems.is_empty() => Ok(fleet),
+            Ok(_) => Err(Problems::new(problems)),
+            Err(more) => Err(Problems::new(problems.into_iter().chain(more).collect())),
+        }
+    }
+
+    /// What is wrong outside of the VMs.
+    fn top_level(&self, root: &Node) -> Vec<Problem> {
+        if !matches!(root.value, Value::Table(_)) {
+            let message = format!("The definition is {}, not a table", root.kind());
+            return vec![self.problem(root.at, message)];
+        }
+        let mut problems = Vec::new();
+        for entry in root.entries() {
+            match (entry.key.as_str(), &entry.node.value) {
+                ("vm", Value::Table(_)) | ("$schema", Value::Text(_)) => {}
+                ("vm", _) => {
+                    let message = format!("`vm` is {}, not a table of VMs", entry.node.kind());
+                    problems.push(self.problem(entry.node.at, message));
+                }
+                (key, _) => problems.push(self.unknown_top_level(key, entry.key_at)),
+            }
+        }
+        problems
+    }
+
+    fn unknown_top_level(&self, key: &str, at: Offset) -> Problem {
+        let near = closest(key, std::iter::once("vm"));
+        let option = crate::options::find(key).map(|opt| opt.name);
+        Problem {
+            accepted: Some("`vm`, the table of VMs".to_owned()),
+            hint: option
+                .map(|name| format!("`{name}` is an option of a VM: put it into `[vm.NAME]`")),
+            ..self
+                .problem(at, format!("Unknown table or key `{key}`"))
+                .nearest(near)
+        }
+    }
+
+    /// Checks VMs, alone and together, and makes them where nothing is wrong.
+    fn vms(self, vms: Vec<(String, Offset, Node)>) -> Result<Fleet, Problems> {
+        let mut problems = Vec::new();
+        for (name, at, node) in &vms {
+            if let Err(wrong) = VmName::try_from(name.clone()) {
+                let message = format!("`{name}` cannot be the name of a VM");
+                let problem = self.problem(*at, message).accepted(wrong.accepted);
+                problems.push(Problem {
+                    vm: Some(name.clone()),
+                    ..problem
+                });
+            }
+            problems.extend(self.wrong_in(name, node));
+        }
+        let definitions: Vec<Definition<'_>> = vms
+            .iter()
+            .map(|(name, _, node)| Definition::new(name, node, &self.source))
+            .collect();
+        for (index, problem) in checks::fleet(&definitions) {
+            let (name, _, node) = &vms[index];
+            problems.push(self.located(name, node, problem));
+        }
+        if !problems.is_empty() {
+            return Err(Problems::new(problems));
+        }
+        self.built(vms)
+    }
+
+    fn wrong_in(&self, name: &str, node: &Node) -> Vec<Problem> {
+        let vm = Some(name.to_owned());
+        let of_form = walk::walk(node).into_iter().map(|(at, problem)| {
+            self.placed(
+                at,
+                Problem {
+                    vm: vm.clone(),
+                    ..problem
+                },
+            )
+        });
+        let definition = Definition::new(name, node, &self.source);
+        let of_sense = checks::vm(&definition).into_iter();
+        of_form
+            .chain(of_sense.map(|problem| self.located(name, node, problem)))
+            .collect()
+    }
+
+    fn located(&self, name: &str, node: &Node, problem: Problem) -> Problem {
+        let at = locate::locate(node, problem.option.as_deref().unwrap_or_default());
+        self.placed(
+            at,
+            Problem {
+                vm: Some(name.to_owned()),
+                ..problem
+            },
+        )
+    }
+
+    fn built(self, vms: Vec<(String, Offset, Node)>) -> Result<Fleet, Problems> {
+        let mut built = Vec::with_capacity(vms.len());
+        let mut problems = Vec::new();
+        for (name, _, node) in &vms {
+            match crate::build::vm(&Definition::new(name, node, &self.source)) {
+                Ok(vm) => built.push(vm),
+                Err(problem) => problems.push(self.located(name, node, problem)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Problems::new(problems));
+        }
+        Ok(Fleet::new(built, vms, self.source.file, self.lines))
+    }
+}
