@@ -171,7 +171,10 @@ impl<'a> Reading<'a> {
         let mut problems = Vec::new();
         for (name, at, node) in &vms {
             if let Err(wrong) = VmName::try_from(name.clone()) {
-                let message = format!("`{name}` cannot be the name of a VM");
+                let message = match name.as_str() {
+                    "" => "The empty string cannot be the name of a VM".to_owned(),
+                    _ => format!("`{}` cannot be the name of a VM", name.escape_debug()),
+                };
                 let problem = self.problem(*at, message).accepted(wrong.accepted);
                 problems.push(Problem {
                     vm: Some(name.clone()),

@@ -13,6 +13,11 @@ use crate::vm::{
 pub fn options(definition: &Definition<'_>) -> Result<HypervisorOptions, Problem> {
     let vm = definition.vm;
     let package = |option: &str| vm.text(option).map(|path| definition.beside(path));
+    // With cloud-hypervisor, crosvm is started for the graphics alone.
+    let crosvm = match vm.text("hypervisor") {
+        Some("cloud-hypervisor") => package("graphics.crosvmPackage"),
+        _ => None,
+    };
     Ok(HypervisorOptions {
         qemu: qemu(definition, package("qemu.package"))?,
         cloud_hypervisor: CloudHypervisorOptions {
@@ -23,7 +28,7 @@ pub fn options(definition: &Definition<'_>) -> Result<HypervisorOptions, Problem
         crosvm: CrosvmOptions {
             pivot_root: vm.path("crosvm.pivotRoot"),
             extra_args: vm.strings("crosvm.extraArgs"),
-            package: package("crosvm.package"),
+            package: crosvm.or_else(|| package("crosvm.package")),
         },
         firecracker: FirecrackerOptions {
             cpu: vm.json("firecracker.cpu"),

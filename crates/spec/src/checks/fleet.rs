@@ -52,10 +52,7 @@ impl Shared<'_, '_> {
     }
 
     fn report(&mut self, index: usize, first: usize, what: &str, value: &str, option: String) {
-        let message = format!(
-            "VM `{}` has the {what} `{value}` as well",
-            self.vms[first].name
-        );
+        let message = format!("VM `{}` has the {what} `{value}` too", self.vms[first].name);
         self.problems
             .push((index, Problem::about(option, message).value(value)));
     }
@@ -94,7 +91,7 @@ fn forwards<'a>(
             .iter()
             .find(|(other, first)| *other != index && first.overlaps(&port));
         if let Some((first, _)) = first {
-            let what = format!("{} port of the host", port.proto);
+            let what = format!("{} port", port.proto);
             shared.report(index, *first, &what, &port.port.to_string(), port.option());
         }
         same.push((index, port));

@@ -28,7 +28,10 @@ fn memory(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
     {
         let message = format!("`{plugged}` is more than `hotplugMem`, which is {hotplug}");
         let problem = Problem::about("hotpluggedMem", message).value(plugged.to_string());
-        problems.push(problem.accepted(format!("a number from 0 to {hotplug}")));
+        problems.push(match hotplug {
+            0 => problem.hint("`hotplugMem` is how much can be plugged in all"),
+            _ => problem.accepted(format!("a number from 0 to {hotplug}")),
+        });
     }
     balloon(vm, mem, problems);
 }

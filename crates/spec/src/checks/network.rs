@@ -121,15 +121,6 @@ fn forwards(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
             .hint("add `[[vm.NAME.interfaces]]` with `type = \"user\"`"),
         );
     }
-    for (index, forward) in forwards.enumerate() {
-        for end in ["host.port", "guest.port"] {
-            if forward.int(end) == Some(0) {
-                let option = format!("forwardPorts[{index}].{end}");
-                let problem = Problem::about(option, "`0` is no port");
-                problems.push(problem.value("0").accepted("a number from 1 to 65535"));
-            }
-        }
-    }
     let ports = host_ports(vm);
     for (at, port) in ports.iter().enumerate() {
         if let Some(first) = ports[..at].iter().find(|first| first.overlaps(port)) {

@@ -79,7 +79,7 @@ impl Form {
                 "1 to 31 lower-case letters, digits, `-` or `_`, beginning with a letter or `_`"
             }
             Self::Owner => "`USER` or `USER:GROUP`",
-            Self::FileMode => "permission bits in octal as a string, such as `\"0644\"`",
+            Self::FileMode => "permission bits in octal, such as `\"0644\"`",
             Self::Bytes => "a number with `K`, `M` or `G`, such as `256M`",
             Self::Threads => "`nproc` or a number",
             Self::Identifier => "letters, digits, `-`, `_`, `.`, `:` or `/`",

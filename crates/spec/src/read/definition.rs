@@ -28,7 +28,7 @@ impl<'a> Definition<'a> {
 
     /// A path that the build reads, made absolute.
     pub fn beside(&self, path: &str) -> PathBuf {
-        self.base_dir.join(path)
+        self.base_dir.join(path.trim_start_matches("./"))
     }
 
     /// A kernel and an initrd of the user's own and no guest to build, as a NixOS guest has.

@@ -71,7 +71,7 @@ impl Walk {
         match (kind, &node.value) {
             (Type::Anything, _) | (Type::Bool, Value::Bool(_)) | (Type::Json, Value::Table(_)) => {}
             (Type::Int { min, max }, Value::Int(value)) if (min..=max).contains(value) => {}
-            (Type::Int { .. }, Value::Int(_)) => self.wrong(node, kind, path, "is out of range"),
+            (Type::Int { .. }, Value::Int(_)) => self.out_of_range(node, kind, path),
             (Type::Text(form), Value::Text(text)) => self.text(node, text, form, path),
             (Type::OneOf(words), Value::Text(text)) => self.word(node, text, words, path),
             (Type::List(each), Value::List(items)) => {
@@ -135,7 +135,10 @@ impl Walk {
         for entry in entries {
             let path = Path::Member(path, &entry.key);
             if !keys.accepts(&entry.key) {
-                let message = format!("`{}` cannot be a name here", entry.key.escape_debug());
+                let message = match entry.key.as_str() {
+                    "" => "The empty string cannot be a name here".to_owned(),
+                    key => format!("`{}` cannot be a name here", key.escape_debug()),
+                };
                 let problem = self.report(entry.key_at, &path, message);
                 problem.value = Some(entry.key.clone());
                 problem.accepted = Some(keys.accepted().to_owned());
@@ -178,18 +181,26 @@ impl Walk {
     }
 
     fn wrong_kind(&mut self, node: &Node, kind: Type, path: &Path<'_>) {
-        match node.value {
+        let accepted = match kind {
+            Type::Text(form) => format!("a string: {}", form.accepted()),
+            _ => kind.accepted(),
+        };
+        let (message, value) = match node.value {
             Value::List(_) | Value::Table(_) | Value::Null => {
-                let message = format!("Found {}", node.kind());
-                let problem = self.report(node.at, path, message);
-                problem.accepted = Some(kind.accepted());
+                (format!("Found {}", node.kind()), None)
             }
-            _ => self.wrong(node, kind, path, &format!("is {}", node.kind())),
-        }
+            _ => {
+                let shown = node.shown();
+                (format!("`{shown}` is {}", node.kind()), Some(shown))
+            }
+        };
+        let problem = self.report(node.at, path, message);
+        problem.value = value;
+        problem.accepted = Some(accepted);
     }
 
-    fn wrong(&mut self, node: &Node, kind: Type, path: &Path<'_>, how: &str) {
-        let problem = self.report(node.at, path, format!("`{}` {how}", node.shown()));
+    fn out_of_range(&mut self, node: &Node, kind: Type, path: &Path<'_>) {
+        let problem = self.report(node.at, path, format!("`{}` is out of range", node.shown()));
         problem.value = Some(node.shown());
         problem.accepted = Some(kind.accepted());
     }

@@ -152,7 +152,7 @@ pub const OPTIONS: &[Opt] = &[
     ),
     opt(
         "guest.enable",
-        Type::Either(&[Type::Bool, Type::List(&Type::Text(Form::Unit))]),
+        Type::Either(&[Type::List(&Type::Text(Form::Unit)), Type::Bool]),
         Default::Bool(true),
         "[\"nginx.service\"]",
         "Units that the guest starts. On the Nix side a boolean: whether the guest's configuration is added to.",

@@ -5,7 +5,7 @@ use crate::options::form::Form;
 use crate::options::{Default, Opt, Type, opt};
 use crate::vm::Hypervisor as H;
 
-const PORT: Type = Type::Int { min: 0, max: 65535 };
+const PORT: Type = Type::Int { min: 1, max: 65535 };
 const ADDRESS: Type = Type::Text(Form::Ipv4OrEmpty);
 
 pub const OPTIONS: &[Opt] = &[
