@@ -18,7 +18,10 @@ fn main() -> Outcome {
         std::process::exit(code);
     }
     let place = harness::fleet::kept_directory().join("stand-in");
-    let fleet = Fleet::new(&TEXT.replace("@stand-in@", &place.display().to_string()))?;
+    let text = TEXT
+        .replace("@stand-in@", &place.display().to_string())
+        .replace("@time@", &stand_in::now().as_nanos().to_string());
+    let fleet = Fleet::new(&text)?;
     let mut table = Table::default();
     commands::unchanged_build(&fleet, &mut table)?;
     commands::until_exec(&fleet, &place, &mut table)?;

@@ -3,4 +3,12 @@
 //! Pure: it opens no file, runs no program and asks no host. What it must know of the host comes
 //! in as [`plan::HostFacts`].
 
+pub mod accel;
+pub mod features;
+pub mod package;
 pub mod plan;
+mod qemu;
+pub mod qmp;
+pub mod refused;
+pub mod root_share;
+pub mod version;

@@ -1,9 +1,15 @@
 //! What a backend hands to the one executor: an argument vector and actions.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use spec::vm::{MacvtapMode, Volume};
+use spec::Vm;
+use spec::vm::{Hypervisor, MacvtapMode, Volume};
+
+use crate::features;
+use crate::qemu;
+use crate::refused::{Reason, Refused};
 
 /// Files that a build made of a guest; absolute paths.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +40,12 @@ pub enum Accel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Version(pub u32, pub u32, pub u32);
 
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
 /// What a backend must know of the host and of the program that it will run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
@@ -46,6 +58,11 @@ pub struct HostFacts {
     pub io_uring: bool,
     /// Path of `qemu-bridge-helper`, where there is one.
     pub bridge_helper: Option<PathBuf>,
+    /// The `microvm` binary, which QEMU runs as `microvm relay ADDRESS PORT` for each connection
+    /// of the guest to a port forwarded from it; joins its standard input and output to TCP.
+    pub relay: Option<PathBuf>,
+    /// Whether the hypervisor is started by root, who alone can switch to another user.
+    pub root: bool,
 }
 
 /// Program and arguments; the executor adds nothing and quotes nothing.
@@ -84,6 +101,28 @@ pub struct Plan {
     pub before: Vec<Action>,
     pub argv: Argv,
     pub control: Control,
+}
+
+impl Plan {
+    /// Makes the plan of a VM on a host, or says everything that stands against it at once.
+    pub fn new(vm: &Vm, guest: &GuestFiles, facts: &HostFacts) -> Result<Self, Refused> {
+        let mut reasons: Vec<Reason> = features::refusals(vm)
+            .into_iter()
+            .map(Reason::Definition)
+            .collect();
+        match vm.hypervisor {
+            Hypervisor::Qemu => reasons.extend(qemu::host_reasons(vm, guest, facts)),
+            other => reasons.push(Reason::NoBackend { hypervisor: other }),
+        }
+        if reasons.is_empty() {
+            Ok(qemu::plan(vm, guest, facts))
+        } else {
+            Err(Refused {
+                vm: vm.name.clone(),
+                reasons,
+            })
+        }
+    }
 }
 
 /// How a running VM is spoken to.

@@ -1,20 +1,26 @@
-//! The entries of a runner package's bin/: this program, called by another name.
+//! The entries of a runner package's bin/, and what the program starts itself as.
 
 use std::ffi::{CStr, OsStr, OsString};
+use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::error::{Error, Kind, OrKind, Result};
+use crate::error::Result;
 use crate::package;
 use crate::places::Places;
+use crate::runner::Runner;
 
 /// What this process was called as, where that is not `microvm`.
 pub enum Entry {
     /// One of bin/, with its runner package.
     Runner { verb: Verb, package: PathBuf },
-    /// mmdebstrap's hook, in the image's name space.
-    ImageHook,
+    /// The part of a build that runs in the image's name space.
+    ImageHook { root: PathBuf },
+    /// The daemon of one virtiofs share.
+    Share { options: String },
+    /// QEMU's helper for one connection of the guest to a port forwarded from it.
+    Relay { address: Ipv4Addr, port: u16 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,24 +54,61 @@ impl Verb {
 impl Entry {
     /// `None` where the program was called as itself.
     pub fn of_this_process() -> Option<Self> {
-        let called = called_as()?;
-        let name = called.file_name()?;
-        if name == image::HOOK_NAME {
-            return Some(Self::ImageHook);
+        let mut arguments = std::env::args_os().skip(1);
+        if std::env::var_os(image::hook::ENV).is_some() {
+            let root = arguments.next().unwrap_or_default().into();
+            return Some(Self::ImageHook { root });
         }
-        let verb = Verb::named(name)?;
-        Some(Self::Runner { verb, package: package_of(&called)? })
+        let called = called_as()?;
+        if let Some(verb) = called.file_name().and_then(Verb::named) {
+            return Some(Self::Runner {
+                verb,
+                package: package_of(&called)?,
+            });
+        }
+        let mut arguments = arguments.map_while(|argument| argument.into_string().ok());
+        let command = arguments.next()?;
+        match (command.as_str(), arguments.next()?) {
+            (host::virtiofs::SERVE_COMMAND, options) => Some(Self::Share { options }),
+            ("relay", address) => {
+                let (address, port) = (address.parse().ok()?, arguments.next()?.parse().ok()?);
+                Some(Self::Relay { address, port })
+            }
+            _ => None,
+        }
     }
 
     pub fn run(self) -> Result<ExitCode> {
-        let _ = self;
-        unimplemented!()
+        let (verb, package) = match self {
+            Self::ImageHook { root } => return Ok(image::hook::hook_main(&root)),
+            Self::Share { options } => return Ok(host::virtiofs::serve_main(&options)),
+            Self::Relay { address, port } => {
+                host::relay::run(address, port)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Self::Runner { verb, package } => (verb, package),
+        };
+        let runner = Runner::open(&package)?;
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        match verb {
+            Verb::Run => runner.become_hypervisor(&arguments, &Places::of_this_user()),
+            Verb::Shutdown => runner.shutdown(),
+            Verb::Balloon => runner.balloon(&arguments),
+            Verb::VirtiofsdRun => runner.serve_shares(),
+            Verb::TapUp => runner.taps_up(),
+            Verb::TapDown => runner.taps_down(),
+            Verb::MacvtapUp => runner.macvtaps_up(),
+            Verb::MacvtapDown => runner.macvtaps_down(),
+        }
     }
 }
 
 /// The path that was executed: from the kernel, for argv[0] is whatever the caller wrote there.
 fn called_as() -> Option<PathBuf> {
-    #[expect(unsafe_code, reason = "the kernel's string outlives the process' code; std does not give it")]
+    #[expect(
+        unsafe_code,
+        reason = "std does not give AT_EXECFN; the kernel's string lives as long as the process"
+    )]
     let executed = unsafe {
         let pointer = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
         (!pointer.is_null()).then(|| CStr::from_ptr(pointer).to_bytes())

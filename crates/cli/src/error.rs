@@ -70,3 +70,51 @@ impl<T, E: Into<Box<dyn StdError + Send + Sync>>> OrKind<T> for std::result::Res
         self.map_err(|error| Error::new(kind, error))
     }
 }
+
+impl From<image::Error> for Error {
+    fn from(error: image::Error) -> Self {
+        let kind = match error.kind() {
+            image::Kind::Definition => Kind::Definition,
+            image::Kind::Missing => Kind::Missing,
+            image::Kind::Build => Kind::Build,
+            image::Kind::Storage => Kind::Storage,
+            image::Kind::Interrupted => Kind::Interrupted,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<host::Kind> for Kind {
+    fn from(kind: host::Kind) -> Self {
+        match kind {
+            host::Kind::Other => Self::Other,
+            host::Kind::Definition => Self::Definition,
+            host::Kind::NotFound => Self::NotFound,
+            host::Kind::Missing => Self::Missing,
+            host::Kind::Busy => Self::Busy,
+            host::Kind::Storage => Self::Storage,
+            host::Kind::Hypervisor => Self::Hypervisor,
+            host::Kind::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+macro_rules! from_host {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::new(error.kind().into(), error)
+            }
+        }
+    )*};
+}
+
+from_host!(
+    host::control::Error,
+    host::exec::Error,
+    host::probe::Error,
+    host::relay::Error,
+    host::supervise::Error,
+    host::tap::Error,
+    host::virtiofs::Error
+);

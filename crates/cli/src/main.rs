@@ -4,10 +4,13 @@ mod command;
 mod definition;
 mod entry;
 mod error;
+mod package;
 mod places;
 mod progress;
 mod reference;
 mod registry;
+mod runner;
+mod running;
 mod term;
 
 use std::process::ExitCode;

@@ -1,9 +1,16 @@
 //! Runner packages: built from a checked VM, linked, found again.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
-use backend::package::{Entry, Runner};
-use image::store::{Digest, Store};
+use backend::package::{Content, Entry, Runner};
+use backend::plan::GuestFiles;
+use backend::refused::Reason;
+use image::initrd::OwnInitrd;
+use image::store::{Digest, Seal, Store};
+use image::{BuildContext, Lock};
 use spec::Vm;
 
 use crate::definition::Definition;
@@ -12,59 +19,139 @@ use crate::places::Places;
 use crate::progress::TermProgress;
 use crate::reference::{Reference, Source};
 
-/// A runner package in the store.
+/// Where a package says what it runs.
+pub const SPEC: &str = "share/microvm/spec.json";
+
+/// A runner package in the store; safe from collection while it is held.
 pub struct Package {
     pub vm: Vm,
     pub path: PathBuf,
     /// What stands for the guest's system.
     pub system: PathBuf,
+    pub store: Store,
 }
 
 /// Builds the guest and writes its runner package; both are taken from the store where they are.
 pub fn build(vm: &Vm, definition: &Definition, places: &Places, update: bool) -> Result<Package> {
-    let store = Store::open(&places.store).or_kind(Kind::Storage)?;
-    let mut lock = image::lock::Lock::open(&definition.lock).or_kind(Kind::Definition)?;
-    let exe = own_path()?;
+    if !backend::features::BUILT.contains(&vm.hypervisor) {
+        let reason = Reason::NoBackend {
+            hypervisor: vm.hypervisor,
+        };
+        return Err(Error::new(Kind::Definition, reason));
+    }
+    let interrupted = crate::term::interrupted();
+    let exe = std::env::current_exe().or_kind(Kind::Other)?;
+    let store = Store::open(&places.store)?;
+    let mut lock = Lock::load(&definition.lock)?;
     let progress = TermProgress::new();
-    let context = image::Context {
-        cache: &places.cache,
-        hook_exe: &exe,
+    let context = BuildContext {
+        cache_dir: places.cache.clone(),
+        hook_exe: exe.clone(),
         update,
         progress: &progress,
+        interrupted,
+        initrd: &OwnInitrd,
     };
-    let built = image::build(vm, &store, &mut lock, &context).map_err(image_error)?;
-    lock.save(&definition.lock).or_kind(Kind::Storage)?;
+    let built = image::build(vm, &store, &mut lock, &context)?;
     drop(progress);
-    let files = backend::plan::GuestFiles {
+    save(&mut lock, &definition.lock)?;
+    let files = GuestFiles {
         kernel: built.kernel,
         initrd: built.initrd,
         store_disk: built.store_disk,
         root_tree: built.root_tree,
         kernel_params: built.kernel_params,
     };
-    let entries = backend::package::entries(vm, &files, &built.system, &exe);
-    let path = write(&store, vm, &entries, &built.references)?;
-    Ok(Package { vm: vm.clone(), path, system: built.system })
+    let entries =
+        backend::package::entries(vm, &files, &built.system, &exe).or_kind(Kind::Definition)?;
+    let path = install(&store, vm, &entries, &built.references, interrupted)?;
+    Ok(Package {
+        vm: vm.clone(),
+        path,
+        system: built.system,
+        store,
+    })
 }
 
-fn write(store: &Store, vm: &Vm, entries: &[Entry], references: &[PathBuf]) -> Result<PathBuf> {
-    let digest = Digest::of(&("runner", entries));
+/// A lock that cannot be written beside a definition of somebody else's costs only the pin.
+fn save(lock: &mut Lock, path: &Path) -> Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).or_kind(Kind::Storage)?;
+    }
+    Ok(lock.save(path)?)
+}
+
+fn install(
+    store: &Store,
+    vm: &Vm,
+    entries: &[Entry],
+    references: &[PathBuf],
+    interrupted: &AtomicBool,
+) -> Result<PathBuf> {
+    let digest = entries.iter().fold(Digest::of("runner"), |digest, entry| {
+        let digest = digest.field("path", entry.path.as_os_str().as_encoded_bytes());
+        match &entry.content {
+            Content::File(text) => digest.field("file", text),
+            Content::Link(target) => digest.field("link", target.as_os_str().as_encoded_bytes()),
+        }
+    });
     let name = format!("microvm-{}-{}", vm.hypervisor, vm.name);
-    let _ = (store, digest, name, references);
-    unimplemented!()
+    let path = store.add(
+        &name,
+        &digest.finish(),
+        references,
+        interrupted,
+        |staging| {
+            let out = staging.out();
+            let wrote = entries.iter().try_for_each(|entry| write(&out, entry));
+            wrote.map_err(|source| image::Error::Io {
+                action: "write",
+                path: out,
+                source,
+            })?;
+            Ok(Seal::ReadOnly)
+        },
+    )?;
+    Ok(path)
 }
 
-/// Where this program is; what bin/ of a runner package leads to.
-pub fn own_path() -> Result<PathBuf> {
-    std::env::current_exe().or_kind(Kind::Other)
+fn write(out: &Path, entry: &Entry) -> std::io::Result<()> {
+    let path = out.join(&entry.path);
+    fs::create_dir_all(path.parent().unwrap_or(out))?;
+    match &entry.content {
+        Content::File(text) => fs::write(path, text),
+        Content::Link(target) => symlink(target, path),
+    }
 }
 
-fn image_error(error: image::Error) -> Error {
-    let kind = match error.kind() {
-        image::ErrorKind::Definition => Kind::Definition,
-        _ => Kind::Build,
+/// Makes a link that leads to a package and keeps it; one that is there is replaced at once,
+/// anything else is left alone.
+pub fn link(package: &Package, link: &Path) -> Result<()> {
+    let is_other = fs::symlink_metadata(link).is_ok_and(|metadata| !metadata.is_symlink());
+    if is_other {
+        return Err(Error::new(
+            Kind::Busy,
+            format!(
+                "`{}` is there and is no link; it was not touched",
+                link.display()
+            ),
+        )
+        .hint("`-o LINK` names another place, `--no-link` makes no link"));
+    }
+    let mut beside = link.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let cannot = |error: std::io::Error| {
+        Error::new(
+            Kind::Storage,
+            format!("Cannot make the link `{}`: {error}", link.display()),
+        )
     };
-    Error::new(kind, error)
+    symlink(&package.path, &beside).map_err(cannot)?;
+    if let Err(error) = fs::rename(&beside, link) {
+        let _ = fs::remove_file(&beside);
+        return Err(cannot(error));
+    }
+    Ok(package.store.add_root(link)?)
 }
 
 /// The package where a reference is the path of one.
@@ -75,12 +162,14 @@ pub fn of_path(reference: &Reference) -> Option<PathBuf> {
     }
 }
 
-const SPEC: &str = "share/microvm/spec.json";
-
 /// Reads what a package runs.
 pub fn read(package: &Path) -> Result<Runner> {
-    let file = package.join(SPEC);
-    let text = std::fs::read_to_string(&file)
-        .map_err(|error| Error::new(Kind::NotFound, format!("`{}` is not a runner package of microvm: cannot read `{SPEC}`: {error}", package.display())))?;
+    let text = fs::read_to_string(package.join(SPEC)).map_err(|error| {
+        let message = format!(
+            "`{}` is not a runner package: cannot read `{SPEC}`: {error}",
+            package.display()
+        );
+        Error::new(Kind::NotFound, message)
+    })?;
     Runner::parse(&text).or_kind(Kind::Definition)
 }

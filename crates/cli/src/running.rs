@@ -20,7 +20,7 @@ pub fn keep(store: &Store, package: &Path) -> Result<Kept> {
     // A process that died with this number left it.
     let _ = std::fs::remove_file(&link);
     symlink(package, &link).or_kind(Kind::Storage)?;
-    store.add_root(&link).or_kind(Kind::Storage)?;
+    store.add_root(&link)?;
     Ok(Kept { link })
 }
 
@@ -32,7 +32,11 @@ impl Drop for Kept {
 
 /// Forgets what processes left that are no more.
 pub fn sweep(store: &Store) {
-    for entry in std::fs::read_dir(directory(store)).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(directory(store))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let process = Path::new("/proc").join(entry.file_name());
         if !process.exists() {
             let _ = std::fs::remove_file(entry.path());

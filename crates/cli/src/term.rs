@@ -1,7 +1,9 @@
-//! stderr: logs and the terminal.
+//! stderr and signals.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tracing_subscriber::EnvFilter;
 
 /// Logs of level `warn` and above go to stderr; `MICROVM_LOG=debug` shows more.
@@ -14,4 +16,26 @@ pub fn log_to_stderr() {
         .without_time()
         .with_target(false)
         .init();
+}
+
+/// True once Ctrl-C, SIGTERM or SIGHUP came; a build then stops and cleans up.
+pub fn interrupted() -> &'static AtomicBool {
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.swap(true, Ordering::Relaxed) {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let mark = || INTERRUPTED.store(true, Ordering::Relaxed);
+            register(signal, mark);
+        }
+    }
+    &INTERRUPTED
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the handler only stores to an atomic, which is safe in a signal handler"
+)]
+fn register(signal: i32, action: impl Fn() + Send + Sync + 'static) {
+    // Fails only for signals that cannot be caught.
+    let _ = unsafe { signal_hook::low_level::register(signal, action) };
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use backend::plan::Control;
-use serde_json::{Value, json};
+use backend::qmp::{BalloonInfo, Command, Status};
+use serde_json::Value;
 
 use crate::kind::Kind;
 use crate::qmp::{self, Qmp};
@@ -76,7 +77,7 @@ pub fn shutdown(
         return Ok(Stopped::Graceful);
     }
     // The connection may be gone with the hypervisor; what counts is whether it ended.
-    let _ = qmp.execute("quit", json!({}));
+    let _ = qmp.execute::<Value>(Command::Quit);
     if qmp.wait_for_end(PATIENCE) {
         return Ok(Stopped::Quit);
     }
@@ -96,14 +97,14 @@ fn connect(control: &Control) -> Result<Qmp, Error> {
 /// Whether the guest ended in time. A paused guest cannot, so it is resumed.
 fn power_down(qmp: &mut Qmp, timeout: Duration, hurry: &AtomicBool) -> Result<bool, Error> {
     let deadline = Instant::now() + timeout;
-    let status = qmp.execute("query-status", json!({}));
-    if matches!(&status, Ok(status) if status["status"] == "paused") {
-        let _ = qmp.execute("cont", json!({}));
+    let status = qmp.execute::<Status>(Command::QueryStatus);
+    if status.is_ok_and(|status| status.status == "paused") {
+        let _ = qmp.execute::<Value>(Command::Cont);
     }
     while Instant::now() < deadline && !hurry.load(Ordering::Relaxed) {
-        match qmp.execute("system_powerdown", json!({})) {
+        match qmp.execute::<Value>(Command::SystemPowerdown) {
             Ok(_) => {}
-            Err(qmp::Error::Ended { .. }) => return Ok(qmp.wait_for_end(PATIENCE)),
+            Err(qmp::Error::Ended) => return Ok(qmp.wait_for_end(PATIENCE)),
             Err(error) => return Err(error.into()),
         }
         let until = deadline.min(Instant::now() + PRESS_AGAIN);
@@ -140,14 +141,12 @@ pub fn balloon(control: &Control, size_mib: u64) -> Result<u64, Error> {
     const STEP: Duration = Duration::from_millis(100);
     let wanted = size_mib << 20;
     let mut qmp = connect(control)?;
-    qmp.execute("balloon", json!({ "value": wanted }))
+    qmp.execute::<Value>(Command::Balloon { value: wanted })
         .map_err(balloon_error)?;
     let start = Instant::now();
     loop {
-        let info = qmp
-            .execute("query-balloon", json!({}))
-            .map_err(balloon_error)?;
-        let actual = info["actual"].as_u64().unwrap_or_default();
+        let info: BalloonInfo = qmp.execute(Command::QueryBalloon).map_err(balloon_error)?;
+        let actual = info.actual;
         if actual == wanted || start.elapsed() >= SETTLING {
             return Ok(actual >> 20);
         }
@@ -157,26 +156,26 @@ pub fn balloon(control: &Control, size_mib: u64) -> Result<u64, Error> {
 
 fn balloon_error(error: qmp::Error) -> Error {
     match error {
-        qmp::Error::Refused { class, .. } if class == "DeviceNotActive" => Error::NoBalloon,
+        qmp::Error::Refused(refusal) if refusal.class == "DeviceNotActive" => Error::NoBalloon,
         other => other.into(),
     }
 }
 
 /// The run state as QEMU names it: `running`, `paused`, `shutdown`…
 pub fn status(control: &Control) -> Result<String, Error> {
-    let status = connect(control)?.execute("query-status", json!({}))?;
-    Ok(status["status"].as_str().unwrap_or("unknown").to_owned())
+    let status: Status = connect(control)?.execute(Command::QueryStatus)?;
+    Ok(status.status)
 }
 
 pub fn pause(control: &Control) -> Result<(), Error> {
-    command(control, "stop")
+    command(control, Command::Stop)
 }
 
 pub fn resume(control: &Control) -> Result<(), Error> {
-    command(control, "cont")
+    command(control, Command::Cont)
 }
 
-fn command(control: &Control, name: &str) -> Result<(), Error> {
-    let _: Value = connect(control)?.execute(name, json!({}))?;
+fn command(control: &Control, command: Command) -> Result<(), Error> {
+    let _: Value = connect(control)?.execute(command)?;
     Ok(())
 }

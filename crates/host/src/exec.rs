@@ -11,7 +11,7 @@ use backend::plan::{Action, Plan};
 
 use crate::kind::Kind;
 use crate::lock::{self, RunLock};
-use crate::{macvtap, socket, volume};
+use crate::{macvtap, socket, spawn, volume};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -148,8 +148,7 @@ fn running(program: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Run { program, source }
 }
 
-/// Signal mask and SIGPIPE are reset by `Command` itself; every other descriptor of ours is
-/// closed on exec.
+/// SIGPIPE is reset by `Command` itself; every other descriptor of ours is closed on exec.
 fn become_hypervisor(
     plan: &Plan,
     ready: Ready,
@@ -169,5 +168,6 @@ fn become_hypervisor(
     let _lock = lock
         .leave_to_exec()
         .map_err(|error| running(program)(error.into()))?;
+    spawn::allow_all_signals().map_err(running(program))?;
     Err(running(program)(command.exec()))
 }

@@ -1,12 +1,13 @@
 //! One run of a VM at a time: a lock in its state directory that the hypervisor inherits.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::io::FdFlags;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{Errno, FdFlags};
 
 use crate::kind::Kind;
 
@@ -58,10 +59,10 @@ impl RunLock {
         };
         loop {
             let mut file = open(&path).map_err(io)?;
-            match file.try_lock() {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(held(&mut file, state, vm)),
-                Err(TryLockError::Error(source)) => return Err(io(source)),
+                Err(Errno::WOULDBLOCK) => return Err(held(&mut file, state, vm)),
+                Err(error) => return Err(io(error.into())),
             }
             // Its holder may have removed the file between our opening and our locking it.
             if is_at(&file, &path) {
@@ -76,8 +77,8 @@ impl RunLock {
         let Ok(mut file) = File::open(path_of(state, vm)) else {
             return Ok(());
         };
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Err(held(&mut file, state, vm)),
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => Err(held(&mut file, state, vm)),
             _ => Ok(()),
         }
     }
@@ -86,7 +87,8 @@ impl RunLock {
     pub fn remove_ended(state: &Path, vm: &str) {
         let path = path_of(state, vm);
         let Ok(file) = File::open(&path) else { return };
-        if file.try_lock().is_ok() && is_at(&file, &path) {
+        let ours = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if ours && is_at(&file, &path) {
             let _ = std::fs::remove_file(&path);
         }
     }

@@ -40,8 +40,8 @@ impl Error {
 
 /// Binds every forwarded port of the host for a moment.
 pub fn check(forwards: &[ForwardPort]) -> Result<(), Error> {
-    let of_host = forwards.iter().filter(|forward| forward.from == From::Host);
-    of_host.map(check_one).collect()
+    let mut of_host = forwards.iter().filter(|forward| forward.from == From::Host);
+    of_host.try_for_each(check_one)
 }
 
 fn check_one(forward: &ForwardPort) -> Result<(), Error> {

@@ -29,6 +29,8 @@ pub struct Host {
     pub cache: PathBuf,
     /// Directories with programs, in order.
     pub programs: Vec<PathBuf>,
+    /// The `microvm` binary; `None` where it does not know its own path.
+    pub own_program: Option<PathBuf>,
 }
 
 impl Host {
@@ -41,6 +43,7 @@ impl Host {
             dev: "/dev".into(),
             cache,
             programs: search_order(own, path),
+            own_program: std::env::current_exe().ok(),
         }
     }
 }
@@ -87,10 +90,8 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acceleration {
     Kvm,
-    /// The definition names a processor to emulate.
-    Asked {
-        cpu: String,
-    },
+    /// The definition asks for emulation: by `cpu`, or by `accel` of `qemu.machineOpts`.
+    Asked,
     /// The guest's processor is not the host's.
     Foreign(Arch),
     /// KVM does not work here.
@@ -101,7 +102,7 @@ impl Acceleration {
     /// One line for people; `None` where there is nothing to tell.
     pub fn line(&self) -> Option<String> {
         match self {
-            Self::Kvm | Self::Asked { .. } => None,
+            Self::Kvm | Self::Asked => None,
             Self::Foreign(_) => Some(
                 "The guest's processor is not the host's; using emulation (TCG), slower".into(),
             ),
@@ -115,17 +116,19 @@ impl Acceleration {
 /// Probes this host for a VM.
 pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
     let program = find_hypervisor(vm, host)?;
-    let features = features::of(&program, vm.hypervisor, &host.cache)?;
+    let features = features_of(&program, vm.hypervisor, host)?;
     let acceleration = accelerate(vm, host);
     let accel = match acceleration {
         Acceleration::Kvm => Accel::Kvm,
         Acceleration::Foreign(_) => Accel::Tcg { tsc_khz: None },
-        Acceleration::Asked { .. } | Acceleration::Unusable(_) => Accel::Tcg {
+        Acceleration::Asked | Acceleration::Unusable(_) => Accel::Tcg {
             tsc_khz: (vm.arch == Arch::X86_64).then(cpu::tsc_khz).flatten(),
         },
     };
     let facts = HostFacts {
         bridge_helper: bridge_helper(&program),
+        relay: host.own_program.clone(),
+        root: crate::user::is_root(),
         version: features.version,
         accel,
         sandbox: features.sandbox,
@@ -136,6 +139,11 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         facts,
         acceleration,
     })
+}
+
+/// What a program can do, asked of it or remembered.
+pub fn features_of(program: &Path, hypervisor: Hypervisor, host: &Host) -> Result<Features, Error> {
+    features::of(program, hypervisor, &host.cache)
 }
 
 /// The program of a VM's hypervisor: its package option, else the host's search order.
@@ -190,8 +198,10 @@ fn package_of(vm: &Vm) -> Option<&Path> {
 }
 
 fn accelerate(vm: &Vm, host: &Host) -> Acceleration {
-    if let Some(cpu) = &vm.cpu {
-        return Acceleration::Asked { cpu: cpu.clone() };
+    let options = vm.options.qemu.machine_opts.as_ref();
+    let accel = options.and_then(|options| options.get("accel"));
+    if vm.cpu.is_some() || accel.is_some_and(|accel| accel.starts_with("tcg")) {
+        return Acceleration::Asked;
     }
     if !cpu::is_native(vm.arch) {
         return Acceleration::Foreign(vm.arch);

@@ -9,11 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use backend::qmp::{Command, CommandError, Message, Request};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::kind::Kind;
+use crate::socket;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -21,16 +23,12 @@ pub enum Error {
     NotRunning { socket: PathBuf },
     #[error("`{}` gave no answer within {} s; another client holds it, or the hypervisor hangs", .socket.display(), .patience.as_secs())]
     Busy { socket: PathBuf, patience: Duration },
-    #[error("The hypervisor ended while it was asked for `{command}`")]
-    Ended { command: String },
+    #[error("The hypervisor ended while it was spoken to")]
+    Ended,
     #[error("`{}` does not speak QMP; it said `{said}`", .socket.display())]
     NotQmp { socket: PathBuf, said: String },
-    #[error("QEMU refused `{command}`: {reason}")]
-    Refused {
-        command: String,
-        class: String,
-        reason: String,
-    },
+    #[error(transparent)]
+    Refused(#[from] CommandError),
     #[error("`{}` failed", .socket.display())]
     Io {
         socket: PathBuf,
@@ -43,7 +41,7 @@ impl Error {
         match self {
             Self::NotRunning { .. } => Kind::NotFound,
             Self::Busy { .. } => Kind::Busy,
-            Self::Ended { .. } | Self::NotQmp { .. } | Self::Refused { .. } => Kind::Hypervisor,
+            Self::Ended | Self::NotQmp { .. } | Self::Refused(_) => Kind::Hypervisor,
             Self::Io { source, .. } => match Kind::of_io(source) {
                 Kind::Missing => Kind::Missing,
                 _ => Kind::Other,
@@ -60,28 +58,20 @@ pub struct Qmp {
     patience: Duration,
     /// Of the hypervisor; `None` where it runs in another PID namespace.
     process: Option<OwnedFd>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(rename = "return")]
-    value: Option<Value>,
-    error: Option<Refusal>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    class: String,
-    desc: String,
+    last_id: u64,
 }
 
 impl Qmp {
     /// Connects and negotiates; each later command waits at most `patience`.
     pub fn connect(socket: &Path, patience: Duration) -> Result<Self, Error> {
         let socket = socket.to_owned();
-        let stream = UnixStream::connect(&socket).map_err(|error| match error.kind() {
+        let stream = socket::connect(&socket, patience).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::NotRunning {
                 socket: socket.clone(),
+            },
+            ErrorKind::WouldBlock => Error::Busy {
+                socket: socket.clone(),
+                patience,
             },
             _ => Error::Io {
                 socket: socket.clone(),
@@ -102,70 +92,71 @@ impl Qmp {
             stream,
             patience,
             process,
+            last_id: 0,
         };
         qmp.greet()?;
-        qmp.execute("qmp_capabilities", json!({}))?;
+        qmp.execute::<Value>(Command::QmpCapabilities)?;
         Ok(qmp)
     }
 
     fn greet(&mut self) -> Result<(), Error> {
-        let said = self.line("greeting")?;
-        let greeting: Option<Value> = serde_json::from_str(&said).ok();
-        if greeting.is_some_and(|value| value.get("QMP").is_some()) {
-            return Ok(());
+        match self.message()? {
+            Message::Greeting { .. } => Ok(()),
+            other => Err(self.not_qmp(&format!("{other:?}"))),
         }
-        Err(Error::NotQmp {
-            socket: self.socket.clone(),
-            said: said.trim().to_owned(),
-        })
     }
 
     /// Runs a command and gives what it returns; events are passed over.
-    pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, Error> {
-        let mut request = json!({ "execute": command, "arguments": arguments }).to_string();
-        request.push('\n');
-        let sent = self.stream.get_mut().write_all(request.as_bytes());
-        sent.map_err(|source| self.failure(command, source))?;
+    pub fn execute<T: DeserializeOwned>(&mut self, command: Command) -> Result<T, Error> {
+        self.last_id += 1;
+        let request = Request {
+            command,
+            id: self.last_id,
+        };
+        let sent = self
+            .stream
+            .get_mut()
+            .write_all(request.to_line().as_bytes());
+        sent.map_err(|source| self.failure(source))?;
         loop {
-            let said = self.line(command)?;
-            let answer: Answer = serde_json::from_str(&said).map_err(|_| Error::NotQmp {
-                socket: self.socket.clone(),
-                said: said.trim().to_owned(),
-            })?;
-            if let Some(Refusal { class, desc }) = answer.error {
-                return Err(Error::Refused {
-                    command: command.to_owned(),
-                    class,
-                    reason: desc,
-                });
-            }
-            if let Some(value) = answer.value {
-                return Ok(value);
+            match self.message()? {
+                Message::Return { value, id } if id == Some(request.id) => {
+                    let text = value.to_string();
+                    return serde_json::from_value(value).map_err(|_| self.not_qmp(&text));
+                }
+                Message::Error { error, .. } => return Err(error.into()),
+                _ => {}
             }
         }
     }
 
-    fn line(&mut self, command: &str) -> Result<String, Error> {
+    fn message(&mut self) -> Result<Message, Error> {
+        let line = self.line()?;
+        Message::parse(&line).map_err(|_| self.not_qmp(line.trim()))
+    }
+
+    fn not_qmp(&self, said: &str) -> Error {
+        let (socket, said) = (self.socket.clone(), said.to_owned());
+        Error::NotQmp { socket, said }
+    }
+
+    fn line(&mut self) -> Result<String, Error> {
         let mut line = String::new();
         match self.stream.read_line(&mut line) {
-            Ok(0) => Err(Error::Ended {
-                command: command.to_owned(),
-            }),
+            Ok(0) => Err(Error::Ended),
             Ok(_) => Ok(line),
-            Err(error) => Err(self.failure(command, error)),
+            Err(error) => Err(self.failure(error)),
         }
     }
 
-    fn failure(&self, command: &str, source: std::io::Error) -> Error {
+    fn failure(&self, source: std::io::Error) -> Error {
         let socket = self.socket.clone();
         match source.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::Busy {
                 socket,
                 patience: self.patience,
             },
-            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Error::Ended {
-                command: command.to_owned(),
-            },
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Error::Ended,
             _ => Error::Io { socket, source },
         }
     }
@@ -185,7 +176,7 @@ impl Qmp {
             if !is_readable(self.stream.get_ref(), left) {
                 return false;
             }
-            if !matches!(self.line("the end"), Ok(_) | Err(Error::Busy { .. })) {
+            if !matches!(self.line(), Ok(_) | Err(Error::Busy { .. })) {
                 return true;
             }
         }
@@ -217,6 +208,7 @@ fn is_readable(fd: &impl std::os::fd::AsFd, timeout: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use backend::qmp::Status;
     use std::os::unix::net::UnixListener;
 
     const SHORT: Duration = Duration::from_millis(200);
@@ -237,26 +229,25 @@ mod tests {
         (dir, path)
     }
 
-    const GREETING: &str = r#"{"QMP":{"version":{},"capabilities":[]}}"#;
+    const GREETING: &str = r#"{"QMP":{"version":{"qemu":{"micro":0,"minor":2,"major":8},"package":""},"capabilities":[]}}"#;
 
     #[test]
     fn events_are_passed_over_and_refusals_told() {
         let (_dir, path) = served(&[
             GREETING,
-            r#"{"return":{}}"#,
-            "{\"timestamp\":{},\"event\":\"RESUME\"}\r\n{\"return\":{\"status\":\"running\"}}",
-            r#"{"error":{"class":"DeviceNotActive","desc":"No balloon device"}}"#,
+            r#"{"return":{},"id":1}"#,
+            "{\"timestamp\":{\"seconds\":1,\"microseconds\":2},\"event\":\"RESUME\"}\r\n{\"return\":{\"status\":\"running\",\"running\":true},\"id\":2}",
+            r#"{"error":{"class":"DeviceNotActive","desc":"No balloon device"},"id":3}"#,
         ]);
         let mut qmp = Qmp::connect(&path, SHORT).unwrap();
-        let status = qmp.execute("query-status", json!({})).unwrap();
-        assert_eq!(status["status"], "running");
-        let error = qmp.execute("balloon", json!({"value": 1})).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "QEMU refused `balloon`: No balloon device"
-        );
-        let error = qmp.execute("quit", json!({})).unwrap_err();
-        assert!(matches!(error, Error::Ended { .. }), "{error}");
+        let status: Status = qmp.execute(Command::QueryStatus).unwrap();
+        assert_eq!(status.status, "running");
+        let error = qmp
+            .execute::<Value>(Command::Balloon { value: 1 })
+            .unwrap_err();
+        assert_eq!(error.to_string(), "QEMU refused: No balloon device");
+        let error = qmp.execute::<Value>(Command::Quit).unwrap_err();
+        assert!(matches!(error, Error::Ended), "{error}");
     }
 
     #[test]
@@ -265,7 +256,7 @@ mod tests {
         let listener_gone = Qmp::connect(&path, SHORT).unwrap_err();
         assert!(matches!(
             listener_gone,
-            Error::Ended { .. } | Error::NotRunning { .. }
+            Error::Ended | Error::NotRunning { .. }
         ));
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("held.sock");

@@ -4,6 +4,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::kind::Kind;
 
@@ -58,19 +61,47 @@ pub fn remove_stale(path: &Path) -> Result<(), Error> {
             path: path.to_owned(),
         });
     }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(Error::Live {
-            path: path.to_owned(),
-        }),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(io)
+    // A process that was killed may be seen to have ended before its sockets have.
+    for _ in 0..DYING_TRIES {
+        match connect(path, Duration::ZERO) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                return std::fs::remove_file(path).map_err(io);
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(io(error)),
+            // Somebody listens, with a full backlog or without.
+            _ => std::thread::sleep(DYING_STEP),
         }
-        // A full backlog: somebody listens.
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::Live {
-            path: path.to_owned(),
-        }),
-        Err(error) => Err(io(error)),
     }
+    Err(Error::Live {
+        path: path.to_owned(),
+    })
+}
+
+const DYING_TRIES: u32 = 4;
+const DYING_STEP: Duration = Duration::from_millis(50);
+
+/// Connects, and waits for room in a full backlog at most so long: an ordinary connect would
+/// wait for ever, and QEMU's backlog is one.
+pub fn connect(path: &Path, patience: Duration) -> std::io::Result<UnixStream> {
+    const STEP: Duration = Duration::from_millis(20);
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )?;
+    let address = SocketAddrUnix::new(path)?;
+    let start = Instant::now();
+    while let Err(error) = rustix::net::connect(&socket, &address) {
+        if error != rustix::io::Errno::AGAIN || start.elapsed() >= patience {
+            return Err(error.into());
+        }
+        std::thread::sleep(STEP);
+    }
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 #[cfg(test)]
@@ -92,6 +123,18 @@ mod tests {
         std::fs::write(&path, "data").unwrap();
         assert!(matches!(remove_stale(&path), Err(Error::NotASocket { .. })));
         assert!(path.exists());
+    }
+
+    #[test]
+    fn a_full_backlog_is_waited_for_with_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let _waiting = connect(&path, Duration::ZERO).unwrap();
+        let error = connect(&path, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(matches!(remove_stale(&path), Err(Error::Live { .. })));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod stop;
 mod terminal;
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -23,7 +24,6 @@ use crate::virtiofs::{self, Daemons, Shares};
 use crate::{ports, socket};
 
 pub use diagnose::Cause;
-pub use hypervisor::die_with_parent;
 pub use signals::Signals;
 
 use hypervisor::Hypervisor;
@@ -114,6 +114,8 @@ pub enum Ended {
 /// Runs a VM to its end. Lines for people go to `say`. To be called from the first thread, for
 /// the hypervisor is killed when the thread that started it ends.
 pub fn run(run: &Run<'_>, say: &mut dyn FnMut(String)) -> Result<Ended, Error> {
+    // Before the directory changes.
+    let program = std::path::absolute(run.program).unwrap_or_else(|_| run.program.to_owned());
     std::env::set_current_dir(run.state).map_err(|source| Error::State {
         path: run.state.to_owned(),
         source,
@@ -126,7 +128,7 @@ pub fn run(run: &Run<'_>, say: &mut dyn FnMut(String)) -> Result<Ended, Error> {
     let result = Daemons::start(&run.shares)
         .map_err(Error::from)
         .and_then(|mut daemons| {
-            let result = attended(run, &signals, &mut daemons, say);
+            let result = attended(run, &program, &signals, &mut daemons, say);
             daemons.stop();
             result
         });
@@ -152,6 +154,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 fn attended(
     run: &Run<'_>,
+    program: &Path,
     signals: &Signals,
     daemons: &mut Daemons,
     say: &mut dyn FnMut(String),
@@ -159,16 +162,19 @@ fn attended(
     if matches!(signals.wait(Some(Duration::ZERO)), Ok(Some(signal)) if signal != Signal::SIGCHLD) {
         return Ok(Ended::Interrupted);
     }
-    let mut hypervisor = Hypervisor::start(run)?;
+    let mut hypervisor = Hypervisor::start(run, program)?;
     let mut stopper = Stopper::new(run.control.clone(), run.stop_timeout);
     let mut lost: Option<(virtiofs::Error, Instant)> = None;
+    let mut signalled = false;
     let status = loop {
         let tick = (stopper.is_busy() || lost.is_some()).then_some(Duration::from_millis(50));
         let signal = signals.wait(tick).map_err(Error::Signals)?;
+        let signal = signal.filter(|signal| *signal != Signal::SIGCHLD);
+        signalled |= signal.is_some();
         if let Some(status) = hypervisor.ended() {
             break status;
         }
-        if let Some(signal) = signal.filter(|signal| *signal != Signal::SIGCHLD) {
+        if let Some(signal) = signal {
             say(stopper.signalled(signal, run.vm));
         }
         stopper.advance(&hypervisor);
@@ -185,6 +191,8 @@ fn attended(
         return Err(error.into());
     }
     match stopper.into_outcome() {
+        // At a terminal both get a Ctrl-C, and it may be the first to end.
+        Request::None if signalled || ended_by_signal(status) => Ok(Ended::Interrupted),
         Request::None => judge(status, &said),
         Request::Done(outcome) => Ok(Ended::Stopped(outcome)),
         Request::TooEarly => Ok(Ended::Interrupted),
@@ -197,7 +205,15 @@ fn lost_daemon(daemons: &mut Daemons) -> Option<(virtiofs::Error, Instant)> {
     Some((virtiofs::Error::Died { tag, status }, Instant::now()))
 }
 
-/// Exit codes from 3 to 8 are `microvm-run`'s own, from before it became the hypervisor.
+/// By one that people send, not by one that tells of a fault.
+fn ended_by_signal(status: ExitStatus) -> bool {
+    let ending = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+    ending
+        .iter()
+        .any(|signal| status.signal() == Some(*signal as i32))
+}
+
+/// Exit codes from 2 to 8 are `microvm-run`'s own, from before it became the hypervisor.
 fn judge(status: ExitStatus, said: &str) -> Result<Ended, Error> {
     if status.success() {
         return Ok(Ended::ByGuest);

@@ -14,8 +14,9 @@ mod socket;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use backend::root_share;
 use serde::{Deserialize, Serialize};
-use spec::vm::{Access, InodeFileHandles, RootShare, ShareCache, ShareProto, StoreKind, Vm};
+use spec::vm::{Access, InodeFileHandles, RootShare, ShareCache, ShareProto, Vm};
 
 use crate::kind::Kind;
 use crate::{program, socket as sockets};
@@ -129,7 +130,7 @@ impl Shares {
     /// the implicit share `store` serves, where the root comes from one.
     pub fn of(vm: &Vm, root_tree: Option<&Path>, own_program: &Path) -> Result<Self, Error> {
         let mut served = Vec::new();
-        if vm.store.kind == StoreKind::Share(RootShare::Virtiofs) {
+        if root_share::proto(vm) == Some(RootShare::Virtiofs) {
             served.push(root_share(vm, root_tree)?);
         }
         served.extend(vm.shares.iter().filter_map(|share| declared(vm, share)));
@@ -200,12 +201,12 @@ fn declared(vm: &Vm, share: &spec::vm::Share) -> Option<Served> {
 
 /// The store never changes, so the guest may cache all of it.
 fn root_share(vm: &Vm, root_tree: Option<&Path>) -> Result<Served, Error> {
-    let tag = "store".to_owned();
+    let tag = root_share::TAG.to_owned();
     let Some(source) = root_tree else {
         return Err(Error::NoRootTree { tag });
     };
     Ok(Served {
-        socket: format!("{}-virtiofs-{tag}.sock", vm.name).into(),
+        socket: root_share::socket(vm),
         tag,
         source: source.to_owned(),
         cache: ShareCache::Always,

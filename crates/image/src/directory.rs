@@ -19,9 +19,21 @@ use crate::store::{Digest, DigestBuilder};
 
 /// Digest of a file or a tree by content, as hex.
 pub(crate) fn content_digest(path: &Path, context: &BuildContext) -> Result<String, Error> {
+    digest(path, context, false)
+}
+
+/// As [`content_digest`]; refuses a tree that this user cannot build from.
+pub(crate) fn tree_digest(path: &Path, context: &BuildContext) -> Result<String, Error> {
+    digest(path, context, !nix::unistd::geteuid().is_root())
+}
+
+fn digest(path: &Path, context: &BuildContext, refuse_root: bool) -> Result<String, Error> {
     let mut metadata = Digest::of("metadata");
     let mut files = Vec::new();
     walk(path, path, context, &mut |path, name, stat| {
+        if refuse_root && (stat.uid() == 0 || stat.gid() == 0) {
+            return Err(of_root(path));
+        }
         metadata = fold(metadata.clone(), name, stat)
             .field("inode", format!("{} {}", stat.dev(), stat.ino()))
             .field("changed", format!("{} {}", stat.ctime(), stat.ctime_nsec()));
@@ -38,6 +50,16 @@ pub(crate) fn content_digest(path: &Path, context: &BuildContext) -> Result<Stri
     let digest = read_all(&files, context)?;
     remember(&cached, &digest);
     Ok(digest)
+}
+
+/// The kernel refuses to copy what belongs to nobody in the user namespace of the build.
+fn of_root(path: &Path) -> Error {
+    Error::Tree {
+        tree: path.to_owned(),
+        problem: "root as its owner or group: an ordinary user can build only from files of its \
+                  own, which become root's in the guest"
+            .into(),
+    }
 }
 
 fn read_all(files: &[(PathBuf, PathBuf)], context: &BuildContext) -> Result<String, Error> {

@@ -145,10 +145,13 @@ impl Tool {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Error::MissingProgram {
-                    program: self.name(),
-                    package: self.package,
-                },
+                // Denied: some directory of PATH cannot be entered, and no other has it.
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+                    Error::MissingProgram {
+                        program: self.name(),
+                        package: self.package,
+                    }
+                }
                 _ => io_at("run", Path::new(self.command.get_program()))(error),
             })
     }

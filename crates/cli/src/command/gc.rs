@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use image::store::Store;
 
-use crate::error::{Kind, OrKind, Result};
+use crate::error::Result;
 use crate::places::Places;
+use crate::running;
 
 /// Remove built things that no result link or running VM needs
 #[derive(clap::Args)]
@@ -21,17 +22,29 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let store = Store::open(&Places::of_this_user().store).or_kind(Kind::Storage)?;
-        let report = store.gc(self.dry_run).or_kind(Kind::Storage)?;
+        let store = Store::open(&Places::of_this_user().store)?;
+        running::sweep(&store);
+        let report = store.gc(self.dry_run, crate::term::interrupted())?;
         if self.json {
-            println!("{:#}", serde_json::json!({ "paths": report.paths, "bytes": report.bytes, "dryRun": self.dry_run }));
+            println!(
+                "{:#}",
+                serde_json::json!({ "paths": report.paths, "bytes": report.freed_bytes, "dryRun": self.dry_run })
+            );
             return Ok(ExitCode::SUCCESS);
         }
         for path in &report.paths {
             println!("{}", path.display());
         }
-        let did = if self.dry_run { "would be freed" } else { "freed" };
-        eprintln!("{} paths, {} {did}", report.paths.len(), in_units(report.bytes));
+        let did = if self.dry_run {
+            "would be freed"
+        } else {
+            "freed"
+        };
+        eprintln!(
+            "{} paths, {} {did}",
+            report.paths.len(),
+            in_units(report.freed_bytes)
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::error::Result;
-use crate::package::{self, Package};
+use crate::package;
 use crate::places::Places;
 use crate::reference::Reference;
+use crate::runner::Runner;
+use crate::running;
 
 /// Build a VM and run it in this terminal
 #[derive(clap::Args)]
@@ -30,15 +32,15 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let places = Places::of_this_user();
-        let path = match package::of_path(&self.reference) {
-            Some(path) => path,
+        let (path, _kept) = match package::of_path(&self.reference) {
+            Some(path) => (path, None),
             None => {
-                let Package { path, .. } = super::build::build(&self.reference, &places, self.update)?;
-                path
+                let package =
+                    super::build::build(&self.reference, &Places::of_this_user(), self.update)?;
+                let kept = running::keep(&package.store, &package.path)?;
+                (package.path, Some(kept))
             }
         };
-        let _kept = package::keep_while_running(&places, &path)?;
-        crate::entry::supervise(&path, &self.state_dir, &self.extra, &places)
+        Runner::open(&path)?.supervise(&self.state_dir, &self.extra)
     }
 }

@@ -145,6 +145,7 @@ mod tests {
             dev,
             cache: root.join("cache"),
             programs: Vec::new(),
+            own_program: None,
         }
     }
 

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Error, Run};
+use crate::spawn;
 
 /// A running `microvm-run`; killed when it is dropped before it ended.
 pub struct Hypervisor {
@@ -22,8 +24,9 @@ pub struct Hypervisor {
 const KEPT: usize = 40;
 
 impl Hypervisor {
-    pub fn start(run: &Run<'_>) -> Result<Self, Error> {
-        let mut command = Command::new(run.program);
+    /// `program` is absolute.
+    pub fn start(run: &Run<'_>, program: &Path) -> Result<Self, Error> {
+        let mut command = Command::new(program);
         command.args(run.args).stderr(Stdio::piped());
         let terminal = std::io::stdin().is_terminal();
         if terminal && !run.console_on_stdin {
@@ -33,10 +36,11 @@ impl Hypervisor {
             // Else a Ctrl-C at the terminal would reach QEMU, which would quit at once.
             command.process_group(0);
         }
-        die_with_parent(&mut command);
+        spawn::with_all_signals(&mut command);
+        spawn::die_with_parent(&mut command);
         let spawned = command.spawn();
         let mut child = spawned.map_err(|source| Error::Run {
-            program: run.program.to_owned(),
+            program: program.to_owned(),
             source,
         })?;
         let tail = Arc::default();
@@ -111,24 +115,4 @@ fn follow(stderr: ChildStderr, tail: Arc<Mutex<VecDeque<String>>>) -> Receiver<(
         drop(done);
     });
     drained
-}
-
-/// Has a child killed when the thread that starts it ends, so that it does not outlive a parent
-/// that was killed. A program with set-user-ID loses this.
-#[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
-pub fn die_with_parent(command: &mut Command) {
-    let parent = nix::unistd::getpid();
-    let hook = move || {
-        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
-        // The parent may have ended before that.
-        if nix::unistd::getppid() == parent {
-            Ok(())
-        } else {
-            Err(std::io::Error::from_raw_os_error(libc::ESRCH))
-        }
-    };
-    // SAFETY: prctl and getppid are system calls; nothing is allocated and no lock is taken.
-    unsafe {
-        command.pre_exec(hook);
-    }
 }

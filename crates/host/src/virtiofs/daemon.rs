@@ -13,7 +13,7 @@ use spec::vm::{Access, InodeFileHandles, ShareCache};
 use super::serve::READY;
 use super::socket::Listening;
 use super::{Error, SERVE_COMMAND, Served, Server, Shares};
-use crate::supervise::die_with_parent;
+use crate::spawn;
 
 /// Longest that a daemon may take until it accepts connections.
 const START: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ impl Daemons {
         for share in &shares.served {
             let share = with_absolute_source(share)?;
             let listening = Listening::bind(&share, shares.group.as_deref())?;
-            let (child, lifeline) = spawn(&share, &listening, &shares.server)?;
+            let (child, lifeline) = start(&share, &listening, &shares.server)?;
             daemons.running.push(Daemon {
                 share,
                 listening,
@@ -76,7 +76,7 @@ impl Daemons {
             if !status.success() {
                 return Err(Error::Died { tag, status });
             }
-            (daemon.child, daemon.lifeline) = spawn(&daemon.share, &daemon.listening, server)?;
+            (daemon.child, daemon.lifeline) = start(&daemon.share, &daemon.listening, server)?;
             daemon.wait_until_ready()?;
             revived.push(tag);
         }
@@ -164,7 +164,7 @@ fn with_absolute_source(share: &Served) -> Result<Served, Error> {
     }
 }
 
-fn spawn(
+fn start(
     share: &Served,
     listening: &Listening,
     server: &Server,
@@ -184,10 +184,11 @@ fn spawn(
         Server::External { program } => {
             let mut command = external(program, share);
             command.stdout(Stdio::null());
-            die_with_parent(&mut command);
+            spawn::die_with_parent(&mut command);
             (command, None)
         }
     };
+    spawn::with_all_signals(&mut command);
     // A Ctrl-C is for the guest and for us: daemons outlive the hypervisor.
     let child = command.stdin(listener).process_group(0).spawn();
     Ok((child.map_err(failed)?, lifeline))

@@ -87,7 +87,7 @@ fn serve(options: &str, parent: &File) -> Result<(), Error> {
     let threads = extra.thread_pool_size.unwrap_or(share.threads);
     let guest_fd_limit = raise_limit(extra.rlimit_nofile, threads)?;
     let source = share.source.to_str().ok_or(Error::SourceName)?.to_owned();
-    let (uid_map, gid_map) = identity::maps(&extra);
+    let (uid_map, gid_map) = identity::maps(&extra, &share.source);
     let ordinary = !user::is_root();
     let mut sandbox = Sandbox::new(source, extra.sandbox, uid_map, gid_map);
     let mountinfo_prefix = sandbox.get_mountinfo_prefix()?;

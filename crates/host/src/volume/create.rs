@@ -1,10 +1,12 @@
 //! Makes an image beside its place and renames it when it is complete.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{SigSet, Signal};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use spec::vm::{ImageType, Volume};
 
 use super::format::Formatter;
@@ -79,14 +81,14 @@ impl HalfMade {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(Error::io(image))?;
-        match file.try_lock() {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+            Err(Errno::WOULDBLOCK) => {
                 return Err(Error::BeingMade {
                     image: image.to_owned(),
                 });
             }
-            Err(TryLockError::Error(error)) => return Err(Error::io(image)(error)),
+            Err(error) => return Err(Error::io(image)(error.into())),
         }
         let made = Self {
             image: image.to_owned(),
@@ -148,7 +150,7 @@ impl HalfMade {
         );
         let done = match renamed {
             // Some network file systems have no such rename; a link refuses to replace, too.
-            Err(rustix::io::Errno::INVAL) => std::fs::hard_link(&self.path, &self.image),
+            Err(Errno::INVAL) => std::fs::hard_link(&self.path, &self.image),
             other => other.map_err(std::io::Error::from),
         };
         done.map_err(io)?;

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use spec::vm::Volume;
 
 use crate::program::{self, NotInstalled};
+use crate::spawn;
 
 /// How a file system is made.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,6 +65,7 @@ impl Formatter {
     /// Formats a file of ours.
     pub fn run(&self, file: &Path) -> std::io::Result<Output> {
         let mut command = Command::new(&self.path);
+        spawn::with_all_signals(&mut command);
         command.args(&self.args).arg(file).stdin(Stdio::null());
         command.output()
     }

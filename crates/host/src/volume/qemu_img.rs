@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use spec::vm::ImageType;
 
 use super::{Error, grow};
-use crate::program;
+use crate::{program, spawn};
 
 const PROGRAM: &str = "qemu-img";
 
@@ -77,6 +77,7 @@ fn run<'a>(image: &Path, args: impl Iterator<Item = &'a OsStr>) -> Result<Output
         source,
     })?;
     let mut command = Command::new(path);
+    spawn::with_all_signals(&mut command);
     let output = command.args(args).stdin(Stdio::null()).output();
     let output = output.map_err(Error::io(image))?;
     if output.status.success() {

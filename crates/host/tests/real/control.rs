@@ -9,7 +9,7 @@ use backend::plan::Control;
 use host::control::{self, Stopped};
 use host::qmp::Qmp;
 
-use super::{Reaped, qemu, state, wait_for};
+use super::{Reaped, qemu, state, wait_for_control};
 
 fn start(state: &Path, args: &[&str]) -> Option<(Reaped, Control)> {
     let socket = state.join("web.sock");
@@ -22,7 +22,7 @@ fn start(state: &Path, args: &[&str]) -> Option<(Reaped, Control)> {
         .arg(format!("unix:{},server=on,wait=off", socket.display()));
     let child = command.stdin(Stdio::null()).spawn().unwrap();
     let child = Reaped(child);
-    wait_for("control socket", || socket.exists());
+    wait_for_control(&socket);
     Some((child, Control::Qmp { socket }))
 }
 

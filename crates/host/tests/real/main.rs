@@ -1,7 +1,10 @@
 //! Real programs: QEMU, its control socket, our own daemons; no guest is booted.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod control;
 mod exec;
+mod relay;
 mod shares;
 mod stand_in;
 mod supervise;
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
         trial!(control::a_hung_hypervisor_is_killed),
         trial!(exec::the_hypervisor_inherits_the_lock_its_name_and_nothing_else),
         trial!(exec::what_fails_before_is_told_and_nothing_runs),
+        trial!(relay::both_directions_and_their_ends),
+        trial!(relay::a_closed_port_is_said),
         trial!(shares::the_service_is_ready_serves_again_and_leaves_nothing),
         trial!(shares::daemons_do_not_outlive_a_service_that_was_killed),
         trial!(shares::a_real_hypervisor_connects),
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
         trial!(supervise::a_signal_stops_and_a_second_one_hurries),
         trial!(supervise::shares_live_as_long_as_the_run),
         trial!(supervise::nothing_outlives_a_run_that_was_killed),
+        trial!(supervise::a_signal_to_both_is_an_interruption),
         trial!(supervise::a_taken_port_is_understood),
         trial!(supervise::other_failures_are_quoted_and_refusals_passed_on),
         trial!(supervise::a_signal_before_the_guest_runs_is_an_interruption),
@@ -88,6 +94,13 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         );
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The file is there a moment before somebody listens.
+fn wait_for_control(socket: &Path) {
+    wait_for("control socket", || {
+        std::os::unix::net::UnixStream::connect(socket).is_ok()
+    });
 }
 
 fn text(output: &Output) -> String {

@@ -35,6 +35,7 @@ pub fn main() -> Option<ExitCode> {
         SERVE_COMMAND => host::virtiofs::serve_main(what),
         "exec" => exec(&read(what)),
         "supervise" => supervise(read(what)),
+        "relay" => relay(what, args.get(3)?),
         "virtiofsd-run" => virtiofsd_run(read(what)),
         _ => return None,
     })
@@ -55,6 +56,9 @@ fn exec(told: &Exec) -> ExitCode {
         argv: told.argv.clone(),
         control: Control::None,
     };
+    // As a careless parent might leave it.
+    let held = nix::sys::signal::SigSet::all();
+    held.thread_block().expect("all can be held");
     let Err(error) = host::exec::run(&plan, "web", &told.state, &[], &mut say);
     eprintln!("error: {error}");
     ExitCode::from(match error.kind() {
@@ -104,6 +108,17 @@ fn supervise(told: Supervise) -> ExitCode {
 
 fn virtiofsd_run(served: Vec<Served>) -> ExitCode {
     match host::virtiofs::run_all(&shares(served), &mut say) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn relay(address: &str, port: &str) -> ExitCode {
+    let address = address.parse().expect("the test gave an address");
+    match host::relay::run(address, port.parse().expect("the test gave a port")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

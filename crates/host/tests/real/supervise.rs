@@ -1,13 +1,13 @@
 //! A run in the foreground and the ways to end it.
 
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{processes_with, qemu, signal, state, text, told, wait_for};
+use super::{processes_with, qemu, signal, state, text, told, wait_for, wait_for_control};
 
 fn run(state: &Path, program: &Path, args: &[String], served: Value) -> std::process::Command {
     let control = json!({ "qmp": { "socket": "web.sock" } });
@@ -77,7 +77,7 @@ pub fn a_signal_stops_and_a_second_one_hurries() {
         )
         .spawn();
         let child = child.unwrap();
-        wait_for("control socket", || state.path().join("web.sock").exists());
+        wait_for_control(&state.path().join("web.sock"));
         let begun = Instant::now();
         signal(&child, Signal::SIGINT);
         if signals == 2 {
@@ -115,7 +115,7 @@ pub fn shares_live_as_long_as_the_run() {
     let child = run(state.path(), &qemu, &args, share(state.path()))
         .spawn()
         .unwrap();
-    wait_for("control socket", || state.path().join("web.sock").exists());
+    wait_for_control(&state.path().join("web.sock"));
     assert!(state.path().join("one.sock").exists());
     signal(&child, Signal::SIGHUP);
     ends(child, state.path(), "Stopped(Quit)");
@@ -131,23 +131,20 @@ pub fn nothing_outlives_a_run_that_was_killed() {
     let mut child = run(state.path(), &qemu, &args, share(state.path()))
         .spawn()
         .unwrap();
-    wait_for("control socket", || state.path().join("web.sock").exists());
+    wait_for_control(&state.path().join("web.sock"));
     child.kill().unwrap();
     child.wait().unwrap();
     let mark = state.path().display().to_string();
     wait_for("end of all processes", || processes_with(&mark).is_empty());
+    let control = state.path().join("web.sock");
+    wait_for("end of its socket", || {
+        std::os::unix::net::UnixStream::connect(&control).is_err()
+    });
     // What it left does not hinder the next run.
-    let child = run(
-        state.path(),
-        &qemu,
-        &qemu_args(state.path(), &["-S"]),
-        share(state.path()),
-    );
-    let child = {
-        let mut child = child;
-        child.spawn().unwrap()
-    };
-    std::thread::sleep(Duration::from_millis(500));
+    let args = qemu_args(state.path(), &["-S"]);
+    let mut again = run(state.path(), &qemu, &args, share(state.path()));
+    let child = again.stderr(Stdio::inherit()).spawn().unwrap();
+    wait_for_control(&state.path().join("web.sock"));
     signal(&child, Signal::SIGTERM);
     ends(child, state.path(), "Stopped(Quit)");
 }
@@ -193,5 +190,14 @@ pub fn a_signal_before_the_guest_runs_is_an_interruption() {
         .unwrap();
     std::thread::sleep(Duration::from_millis(300));
     signal(&child, Signal::SIGINT);
+    ends(child, state.path(), "Interrupted");
+}
+
+pub fn a_signal_to_both_is_an_interruption() {
+    let state = state();
+    let args = ["-c", "kill -INT $$"].map(str::to_owned);
+    let child = run(state.path(), Path::new("/bin/sh"), &args, json!([]))
+        .spawn()
+        .unwrap();
     ends(child, state.path(), "Interrupted");
 }

@@ -7,7 +7,8 @@ use super::write;
 use crate::error::{Error, io_at};
 
 /// Files that packages' scripts leave behind: copies of before, caches, indices with times in them.
-const LEFTOVERS: [&str; 14] = [
+const LEFTOVERS: [&str; 15] = [
+    "etc/apt/apt.conf.d/00mmdebstrap",
     "etc/passwd-",
     "etc/group-",
     "etc/shadow-",

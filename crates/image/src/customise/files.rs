@@ -16,7 +16,7 @@ use crate::error::{Error, io_at};
 /// A file, its content elsewhere: `length` bytes from `offset` of the file of contents.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PlacedFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     mode: u32,
     owner: String,
     sha256: String,

@@ -27,6 +27,7 @@ use spec::guest::{Guest, Network};
 use crate::error::Error;
 pub(crate) use defaults::Debian;
 pub(crate) use files::{PlacedFile, gather};
+pub(crate) use network::lend_resolver;
 
 /// What is done to a tree; it names no file of the host, and every input that counts is in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -135,6 +136,7 @@ impl Customisation {
         }
         if debian {
             clean::packages(root)?;
+            network::forget_resolver(root, &self.files)?;
             units::disable_slow(root, &self.enable)?;
         }
         clean::machine(root)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::files::PlacedFile;
 use super::write;
 use crate::error::Error;
 
@@ -24,15 +25,33 @@ IPv6AcceptRA=yes
 ClientIdentifier=mac
 ";
 
+/// What `/etc/resolv.conf` leads to.
+const STUB: &str = "run/systemd/resolve/stub-resolv.conf";
+
 /// Gives every Ethernet interface an address.
 pub(super) fn dhcp(root: &Path) -> Result<(), Error> {
     let networks = root.join("etc/systemd/network");
     write::replace(&networks.join("99-dhcp.network"), DHCP.as_bytes(), 0o644)?;
     if root.join("usr/lib/systemd/systemd-resolved").exists() {
-        let stub = "../run/systemd/resolve/stub-resolv.conf";
-        write::link(&root.join("etc/resolv.conf"), stub)?;
+        write::link(&root.join("etc/resolv.conf"), &format!("../{STUB}"))?;
     }
     Ok(())
+}
+
+/// Lets commands that run in the tree resolve names as this host does, through the link that
+/// [`dhcp`] made; `/run` is emptied in the end.
+pub(crate) fn lend_resolver(root: &Path, resolv_conf: &[u8]) -> Result<(), Error> {
+    write::replace(&root.join(STUB), resolv_conf, 0o644)
+}
+
+/// mmdebstrap lends the tree this host's file, which is not the guest's.
+pub(super) fn forget_resolver(root: &Path, files: &[PlacedFile]) -> Result<(), Error> {
+    let path = Path::new("/etc/resolv.conf");
+    let resolv_conf = root.join("etc/resolv.conf");
+    if resolv_conf.is_symlink() || files.iter().any(|file| file.path == path) {
+        return Ok(());
+    }
+    write::link(&resolv_conf, &format!("../{STUB}"))
 }
 
 /// Nothing waits for an address: `enable` of networkd brings the unit that would.

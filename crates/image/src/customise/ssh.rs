@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::accounts::Accounts;
-use super::{Customisation, write};
+use super::{Customisation, units, write};
 use crate::error::Error;
 
 /// Makes the host keys before sshd starts.
@@ -37,6 +37,9 @@ done'
 [Install]
 WantedBy=multi-user.target
 ";
+/// Debian's own (from trixie on) makes an RSA key as well, in /etc: again at each boot of a guest
+/// that forgets.
+const DEBIAN_KEY_UNIT: &str = "sshd-keygen.service";
 /// sshd must not start without its keys.
 const SSH_DROP_IN: &str = "\
 [Unit]
@@ -76,6 +79,9 @@ pub(super) fn configure(root: &Path, guest: &Customisation) -> Result<(), Error>
         config.push_str("PermitRootLogin yes\n");
     }
     let units = root.join("etc/systemd/system");
+    if units::exists(root, DEBIAN_KEY_UNIT) {
+        write::link(&units.join(DEBIAN_KEY_UNIT), "/dev/null")?;
+    }
     for (path, text) in [
         (
             root.join("etc/ssh/sshd_config.d/10-microvm.conf"),

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use spec::guest::Debian;
 
-use super::host::{self, host_archive};
+use super::host::{self, HostArchive, host_archive};
 use crate::error::Error;
 use crate::process::Tool;
 
@@ -24,15 +24,7 @@ pub(super) fn sources(
         let mirror = check_mirror(mirror)?;
         return Ok(vec![format!("{mirror} {suite} main")]);
     }
-    let targets = Tool::new("apt-get", "apt")
-        .args([
-            "indextargets",
-            "--format",
-            host::FORMAT,
-            "Created-By: Packages",
-        ])
-        .output(interrupted)?;
-    let host = host_archive(&targets).ok_or(Error::NoArchive)?;
+    let host = host(interrupted)?;
     let components: Vec<&str> = host.components.iter().map(String::as_str).collect();
     let components = components.join(" ");
     let mut sources = vec![format!("{} {suite} {components}", host.main)];
@@ -45,6 +37,21 @@ pub(super) fn sources(
         }
     }
     Ok(sources)
+}
+
+/// What the host's apt knows; before its first update that is only what its sources say.
+fn host(interrupted: &AtomicBool) -> Result<HostArchive, Error> {
+    for info in [&[][..], &["--no-release-info"]] {
+        let targets = Tool::new("apt-get", "apt")
+            .arg("indextargets")
+            .args(info)
+            .args(["--format", host::FORMAT, "Created-By: Packages"])
+            .output(interrupted)?;
+        if let Some(host) = host_archive(&targets) {
+            return Ok(host);
+        }
+    }
+    Err(Error::NoArchive)
 }
 
 /// A line of sources.list for one source.

@@ -84,6 +84,9 @@ fn mmdebstrap(entry: &Entry, work: &WorkDir, hook: &Path, root: bool) -> Tool {
         .args(["--verbose", "--variant=minbase", "--format=null"])
         .arg(format!("--architectures={}", entry.arch))
         .arg(format!("--include={}", names.join(",")))
+        // Its cleanup calls apt with a configuration in the tree's /tmp, which we emptied: apt would
+        // clean this host's lists instead (1.3.5).
+        .arg("--skip=cleanup")
         // A cut-off build is begun anew: flushing each file only costs time.
         .arg("--dpkgopt=force-unsafe-io")
         .arg(format!("--customize-hook={}", hook.display()))

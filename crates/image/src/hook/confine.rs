@@ -73,7 +73,14 @@ fn unmount_below(root: &Path) -> Result<(), Error> {
     // Otherwise the mounts vanish for everybody.
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(|errno| io_at("make mounts private below", Path::new("/"))(errno.into()))?;
-    for point in mounts_below(root)?.iter().rev() {
+    let points = mounts_below(root)?;
+    // Those inside go with the outer one; alone the kernel refuses where it came from another
+    // user namespace, as below the host's /sys.
+    let is_outer = |point: &&PathBuf| {
+        let inside = |other: &PathBuf| point != &other && point.starts_with(other);
+        !points.iter().any(inside)
+    };
+    for point in points.iter().rev().filter(is_outer) {
         umount2(point, MntFlags::MNT_DETACH)
             .map_err(|errno| io_at("unmount", point)(errno.into()))?;
     }

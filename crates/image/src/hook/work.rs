@@ -39,8 +39,11 @@ fn customise(root: &Path, instructions: &Instructions, inherited: &Inherited) ->
     let guest = &instructions.customisation;
     let debian = instructions.debian.as_ref();
     let releases = add_modules(root, instructions)?;
+    let resolver = fs::read("/etc/resolv.conf").unwrap_or_default();
     confined(root, || {
-        guest.edit(Path::new("/"), &inherited.contents, debian)
+        let root = Path::new("/");
+        guest.edit(root, &inherited.contents, debian)?;
+        crate::customise::lend_resolver(root, &resolver)
     })?;
     chrooted(root, || {
         for release in &releases {

@@ -9,7 +9,7 @@ use super::kernel;
 use super::root::{self, Recipe};
 use super::system::Parts;
 use crate::context::BuildContext;
-use crate::directory::content_digest;
+use crate::directory::tree_digest;
 use crate::error::{Error, io_at};
 use crate::hook::{Handover, Instructions, Listener, Overlay};
 use crate::kernel::KernelFiles;
@@ -35,7 +35,7 @@ pub(super) fn build(
         _ => kernel::from_files(&KernelFiles::find(tree)?, store, context)?,
     };
     let digest = Digest::of("directory")
-        .field("content", content_digest(tree, context)?)
+        .field("content", tree_digest(tree, context)?)
         .field("kernel", &kernel.identity);
     let recipe = Recipe {
         name: "directory",

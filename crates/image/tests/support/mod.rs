@@ -146,3 +146,50 @@ pub fn vm(guest: Guest) -> Vm {
     });
     serde_json::from_value(json).unwrap()
 }
+
+/// Packages and lists that all tests and all their runs share.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+/// Whether a program is there; says why a test is skipped where it is not.
+pub fn have(programs: &[&str]) -> bool {
+    for program in programs {
+        let paths = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+        if !paths
+            .split(':')
+            .any(|dir| Path::new(dir).join(program).exists())
+        {
+            eprintln!("skipped: `{program}` is not installed");
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether this process may mount; says why a test is skipped where it may not.
+pub fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        eprintln!("skipped: needs root");
+    }
+    root
+}
+
+/// Unpacks a store disk.
+pub fn extract(disk: &Path, to: &Path) {
+    let status = std::process::Command::new("fsck.erofs")
+        .arg(format!("--extract={}", to.display()))
+        .arg(disk)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// Names in a store that are neither entries nor its own.
+pub fn leftovers(store: &Store) -> Vec<String> {
+    let names = std::fs::read_dir(store.dir()).unwrap();
+    let names = names.map(|name| name.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(".tmp")).collect()
+}

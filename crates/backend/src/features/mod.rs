@@ -1,0 +1,106 @@
+//! What each hypervisor can do, declared once, and what a VM asks of its own.
+//!
+//! The column of `qemu` is checked against the program itself. The others say what those
+//! hypervisors are known to do; each is checked when its backend is built.
+
+mod needs;
+mod table;
+
+use spec::Vm;
+use spec::vm::Hypervisor;
+
+pub use needs::{Need, needs};
+pub use table::Feature;
+
+use crate::plan::Version;
+use crate::qemu;
+use crate::refused::Refusal;
+
+/// The hypervisors in the order of the table's columns.
+pub const HYPERVISORS: [Hypervisor; 8] = [
+    Hypervisor::Qemu,
+    Hypervisor::CloudHypervisor,
+    Hypervisor::Firecracker,
+    Hypervisor::Crosvm,
+    Hypervisor::Kvmtool,
+    Hypervisor::Stratovirt,
+    Hypervisor::Alioth,
+    Hypervisor::Vfkit,
+];
+
+/// Those with a backend in this version.
+pub const BUILT: [Hypervisor; 1] = [Hypervisor::Qemu];
+
+/// Whether a hypervisor has a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    Yes,
+    No,
+    /// From this version of the hypervisor on.
+    Since(Version),
+}
+
+impl Support {
+    /// Whether some version has it.
+    pub fn is_possible(self) -> bool {
+        self != Self::No
+    }
+}
+
+/// Everything that no version of the chosen hypervisor can do for this VM, all at once.
+pub fn refusals(vm: &Vm) -> Vec<Refusal> {
+    let mut refusals: Vec<Refusal> = needs(vm)
+        .into_iter()
+        .filter(|need| !need.feature.support(vm.hypervisor).is_possible())
+        .map(|need| refusal(vm.hypervisor, need))
+        .collect();
+    if vm.hypervisor == Hypervisor::Qemu {
+        refusals.extend(qemu::limits(vm));
+    }
+    refusals
+}
+
+fn refusal(hypervisor: Hypervisor, need: Need) -> Refusal {
+    let able = need.feature.able();
+    let who = match able.as_slice() {
+        [] => "no hypervisor has".to_owned(),
+        [one] => format!("{} has", list(&[*one])),
+        many => format!("{} have", list(many)),
+    };
+    Refusal {
+        message: format!(
+            "The hypervisor `{}` has no {}; {who}",
+            name(hypervisor),
+            need.feature.title()
+        ),
+        option: need.option,
+        value: need.value,
+        able,
+    }
+}
+
+/// The name of a hypervisor as definitions write it.
+pub fn name(hypervisor: Hypervisor) -> &'static str {
+    match hypervisor {
+        Hypervisor::Qemu => "qemu",
+        Hypervisor::CloudHypervisor => "cloud-hypervisor",
+        Hypervisor::Firecracker => "firecracker",
+        Hypervisor::Crosvm => "crosvm",
+        Hypervisor::Kvmtool => "kvmtool",
+        Hypervisor::Stratovirt => "stratovirt",
+        Hypervisor::Alioth => "alioth",
+        Hypervisor::Vfkit => "vfkit",
+    }
+}
+
+/// `` `a`, `b` and `c` ``.
+pub fn list(hypervisors: &[Hypervisor]) -> String {
+    let quoted: Vec<String> = hypervisors
+        .iter()
+        .map(|hypervisor| format!("`{}`", name(*hypervisor)))
+        .collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}

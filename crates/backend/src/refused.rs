@@ -1,0 +1,125 @@
+//! Why a VM cannot run on its hypervisor: every reason at once, never only the first.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use spec::names::VmName;
+use spec::vm::Hypervisor;
+
+use crate::features::{self, Feature};
+use crate::plan::Version;
+
+/// An option whose value the chosen hypervisor cannot honour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Path of the option in the definition: `shares[0].proto`.
+    pub option: String,
+    /// The value as written.
+    pub value: String,
+    /// What is wrong, and what would be accepted.
+    pub message: String,
+    /// Hypervisors that can; empty where the limit is the value's own.
+    pub able: Vec<Hypervisor>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` = `{}`: {}", self.option, self.value, self.message)
+    }
+}
+
+/// One thing that stands against a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    #[error("{0}")]
+    Definition(Refusal),
+    #[error(
+        "No backend for `{}` in this version; {} has one",
+        features::name(*hypervisor),
+        features::list(&features::BUILT)
+    )]
+    NoBackend { hypervisor: Hypervisor },
+    #[error("`{program}` has version {found}, which is too old; {least} or newer is needed")]
+    TooOld {
+        program: PathBuf,
+        found: Version,
+        least: Version,
+    },
+    #[error(
+        "`{option}` = `{value}`: `{program}` has version {found}, which has no {}; \
+         {least} or newer has",
+        feature.title()
+    )]
+    FeatureTooOld {
+        feature: Feature,
+        option: String,
+        value: String,
+        program: PathBuf,
+        found: Version,
+        least: Version,
+    },
+    #[error("`{option}` needs the program `{program}`, which is not on this host")]
+    NoProgram {
+        option: String,
+        program: &'static str,
+    },
+    #[error(
+        "The kernel command line has {length} bytes; at most {most} are possible; \
+         shorten `kernelParams`"
+    )]
+    CommandLine { length: usize, most: usize },
+    #[error("The path `{path}` is not valid UTF-8; choose a directory whose name is")]
+    NotUnicode { path: PathBuf },
+}
+
+/// What kind of trouble a reason is, for exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasonKind {
+    /// The definition asks for what cannot be.
+    Definition,
+    /// A program is missing or too old.
+    Program,
+}
+
+impl Reason {
+    pub fn kind(&self) -> ReasonKind {
+        match self {
+            Self::Definition(_)
+            | Self::NoBackend { .. }
+            | Self::CommandLine { .. }
+            | Self::NotUnicode { .. } => ReasonKind::Definition,
+            Self::TooOld { .. } | Self::FeatureTooOld { .. } | Self::NoProgram { .. } => {
+                ReasonKind::Program
+            }
+        }
+    }
+}
+
+/// All reasons why no plan could be made, in the order of the definition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Refused {
+    pub vm: VmName,
+    /// Never empty.
+    pub reasons: Vec<Reason>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "The VM `{}` cannot run:", self.vm)?;
+        self.reasons
+            .iter()
+            .try_for_each(|reason| write!(f, "\n  {reason}"))
+    }
+}
+
+impl Refused {
+    /// `Definition` where any reason is: no other host would help then.
+    pub fn kind(&self) -> ReasonKind {
+        let is_definition = |reason: &Reason| reason.kind() == ReasonKind::Definition;
+        if self.reasons.iter().any(is_definition) {
+            ReasonKind::Definition
+        } else {
+            ReasonKind::Program
+        }
+    }
+}

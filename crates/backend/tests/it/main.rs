@@ -1,0 +1,22 @@
+//! Everything that the crate promises, through its public face alone.
+
+#[cfg(test)]
+mod argv;
+#[cfg(test)]
+mod features;
+#[cfg(test)]
+mod package;
+#[cfg(test)]
+mod qmp;
+#[cfg(test)]
+mod real;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod running;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod version;

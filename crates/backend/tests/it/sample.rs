@@ -1,0 +1,104 @@
+//! A small VM, guest files and host facts for other tests to change.
+
+use std::path::PathBuf;
+
+use backend::plan::{Accel, GuestFiles, HostFacts, Plan, Version};
+use spec::Vm;
+
+pub const TSC_KHZ: u32 = 2_400_000;
+
+/// As small as a VM gets, and every option off.
+pub fn vm() -> Vm {
+    let package = serde_json::json!({ "package": null });
+    serde_json::from_value(serde_json::json!({
+        "name": "web", "hypervisor": "qemu", "arch": "x86_64", "vcpu": 1, "cpu": null,
+        "memory": { "mem_mib": 512, "hugepages": false, "hotplug": null, "balloon": null },
+        "boot": { "kernel": "auto", "initrd": null, "kernel_params": [] },
+        "store": {
+            "kind": { "erofs": { "flags": [] } },
+            "writable_overlay": null, "register_closure": true,
+        },
+        "volumes": [], "shares": [], "interfaces": [], "forward_ports": [], "devices": [],
+        "vsock": null, "socket": "web.sock", "user": null, "pre_start": "",
+        "extra_args_script": null, "pretty_procnames": true,
+        "machine_id": "00112233445566778899aabbccddeeff", "register_with_machined": false,
+        "credential_files": {}, "graphics": null,
+        "virtiofsd": {
+            "program": null, "group": null, "thread_pool_size": null,
+            "inode_file_handles": null, "extra_args": [],
+        },
+        "options": {
+            "qemu": {
+                "machine": "microvm", "machine_opts": null, "extra_args": [],
+                "serial_console": true, "pcie_root_ports": [], "package": null,
+            },
+            "cloud_hypervisor": {
+                "platform_oem_strings": [], "extra_args": [], "package": null,
+            },
+            "crosvm": { "pivot_root": null, "extra_args": [], "package": null },
+            "firecracker": {
+                "cpu": null, "drive_io_engine": "Async", "extra_args": [],
+                "extra_config": {}, "package": null,
+            },
+            "kvmtool": package, "stratovirt": package, "alioth": package,
+            "vfkit": { "log_level": null, "extra_args": [], "rosetta": null, "package": null },
+        },
+        "guest": {
+            "source": { "directory": "/srv/root" }, "root_password": null, "ssh_keys": [],
+            "users": {}, "autologin": null, "files": {}, "enable": [], "network": "dhcp",
+            "run": [],
+        },
+    }))
+    .unwrap()
+}
+
+pub fn guest() -> GuestFiles {
+    GuestFiles {
+        kernel: "/s/kernel/vmlinuz".into(),
+        initrd: "/s/initrd/initrd".into(),
+        store_disk: Some("/s/disk/store.erofs".into()),
+        root_tree: None,
+        kernel_params: vec!["guest.param=1".to_owned()],
+    }
+}
+
+pub fn root_share_guest() -> GuestFiles {
+    GuestFiles {
+        store_disk: None,
+        root_tree: Some("/s/root".into()),
+        ..guest()
+    }
+}
+
+pub fn facts() -> HostFacts {
+    HostFacts {
+        program: "/usr/bin/qemu-system-x86_64".into(),
+        version: Version(7, 2, 22),
+        accel: Accel::Kvm,
+        sandbox: true,
+        io_uring: true,
+        bridge_helper: Some(PathBuf::from("/usr/lib/qemu/qemu-bridge-helper")),
+        relay: Some("/usr/bin/microvm".into()),
+        root: false,
+    }
+}
+
+pub fn tcg() -> Accel {
+    Accel::Tcg {
+        tsc_khz: Some(TSC_KHZ),
+    }
+}
+
+/// What stands before the hypervisor and its arguments, one a line.
+pub fn show(plan: &Plan) -> String {
+    let mut text = String::new();
+    for action in &plan.before {
+        text.push_str(&format!("before: {}\n", serde_json::json!(action)));
+    }
+    text.push_str(&format!("{}\n", plan.argv.program.display()));
+    for arg in &plan.argv.args {
+        let indent = if arg.starts_with('-') { "  " } else { "    " };
+        text.push_str(&format!("{indent}{arg}\n"));
+    }
+    text
+}
