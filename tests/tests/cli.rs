@@ -12,7 +12,9 @@ struct Shell {
 
 impl Shell {
     fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a temporary directory can be made") }
+        Self {
+            directory: tempfile::tempdir().expect("a temporary directory can be made"),
+        }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -38,7 +40,10 @@ impl Shell {
     /// Exit code, stdout and stderr as one text.
     fn run(&self, line: &str) -> String {
         let output = self.output(line);
-        let code = output.status.code().map_or("signal".to_owned(), |code| code.to_string());
+        let code = output
+            .status
+            .code()
+            .map_or("signal".to_owned(), |code| code.to_string());
         let own = self.directory.path().canonicalize().expect("it is there");
         let text = format!(
             "$ microvm {line}\n{}{}exit {code}\n",
@@ -50,7 +55,11 @@ impl Shell {
 
     /// Several commands, one after the other.
     fn script(&self, lines: &[&str]) -> String {
-        lines.iter().map(|line| self.run(line)).collect::<Vec<_>>().join("\n")
+        lines
+            .iter()
+            .map(|line| self.run(line))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     fn path(&self) -> &Path {
@@ -116,13 +125,21 @@ fn wrong_definition() {
         "[vm.web]\nmemm = 1\nhypervisor = \"firecracker\"\nshares = [{ tag = \"a\", source = \"/srv\", mountPoint = \"/srv\" }]\n",
     );
     shell.write("fire/microvm.toml", "[vm.web]\nhypervisor = \"firecracker\"\nshares = [{ tag = \"a\", source = \"/srv\", mountPoint = \"/srv\" }]\n");
-    insta::assert_snapshot!(shell.script(&["check", "check --json", "check ./fire", "build ./fire"]));
+    insta::assert_snapshot!(shell.script(&[
+        "check",
+        "check --json",
+        "check ./fire",
+        "build ./fire"
+    ]));
 }
 
 #[test]
 fn missing_programs_and_hypervisors_without_a_backend() {
     let shell = Shell::new();
-    shell.write("microvm.toml", "[vm.web]\n[vm.fire]\nhypervisor = \"firecracker\"\n");
+    shell.write(
+        "microvm.toml",
+        "[vm.web]\n[vm.fire]\nhypervisor = \"firecracker\"\n",
+    );
     insta::assert_snapshot!(shell.script(&["build .#fire", "build .#web", "run .#web"]));
     let leftovers = shell.path().join("result");
     assert!(!leftovers.exists(), "a failed build made a link");
@@ -131,13 +148,25 @@ fn missing_programs_and_hypervisors_without_a_backend() {
 #[test]
 fn usage() {
     let shell = Shell::new();
-    insta::assert_snapshot!(shell.script(&["--help", "bild", "options nonsense", "options mem", "gc"]));
+    insta::assert_snapshot!(shell.script(&[
+        "--help",
+        "bild",
+        "options nonsense",
+        "options mem",
+        "gc"
+    ]));
 }
 
 #[test]
 fn options_and_schema_are_json() {
     let shell = Shell::new();
-    for line in ["options --json", "options volumes --json", "schema", "hypervisors --json", "registry list --json"] {
+    for line in [
+        "options --json",
+        "options volumes --json",
+        "schema",
+        "hypervisors --json",
+        "registry list --json",
+    ] {
         let output = shell.output(line);
         assert!(output.status.success(), "`{line}` failed");
         let parsed: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);
@@ -155,7 +184,11 @@ fn git_sources() {
     shell.write("repo/vms/microvm.toml", "[vm.web]\n");
     let git = |args: &[&str]| {
         let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-        let status = Command::new("git").args(identity).args(args).current_dir(shell.path().join("repo")).status();
+        let status = Command::new("git")
+            .args(identity)
+            .args(args)
+            .current_dir(shell.path().join("repo"))
+            .status();
         assert!(status.expect("git can be run").success());
     };
     git(&["init", "-q", "-b", "main"]);
@@ -169,7 +202,10 @@ fn git_sources() {
             .env("MICROVM_CONFIG", shell.path().join("config"))
             .output()
             .expect("the program can be run");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     assert_eq!(check(&format!("{url}?ref=main&dir=vms#web")).0, Some(0));
     assert_eq!(check(&format!("{url}?dir=vms")).0, Some(0));

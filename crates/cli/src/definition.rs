@@ -59,8 +59,16 @@ impl Definition {
             Format::Toml => spec::read::parse_toml(&source, &self.text)?,
             Format::Json => spec::read::parse_json(&source, &self.text)?,
         };
-        let refused: Vec<_> = fleet.vms.values().flat_map(|vm| refusals(&fleet, vm)).collect();
-        if refused.is_empty() { Ok(fleet) } else { Err(Problems::new(refused)) }
+        let refused: Vec<_> = fleet
+            .vms
+            .values()
+            .flat_map(|vm| refusals(&fleet, vm))
+            .collect();
+        if refused.is_empty() {
+            Ok(fleet)
+        } else {
+            Err(Problems::new(refused))
+        }
     }
 
     /// Checks, and words the problems as an error of the program.
@@ -70,7 +78,11 @@ impl Definition {
 
     fn in_path(path: &Path) -> Result<Self> {
         let absolute = std::path::absolute(path).or_kind(Kind::NotFound)?;
-        let file = if absolute.is_dir() { file_in(&absolute, path)? } else { absolute };
+        let file = if absolute.is_dir() {
+            file_in(&absolute, path)?
+        } else {
+            absolute
+        };
         let shown = match path.is_dir() {
             true => path.join(file.file_name().unwrap_or_default()),
             false => path.to_owned(),
@@ -79,15 +91,23 @@ impl Definition {
     }
 
     fn read(file: &Path, shown: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Error::new(Kind::NotFound, format!("Cannot read `{}`: {error}", shown.display())))?;
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Error::new(
+                Kind::NotFound,
+                format!("Cannot read `{}`: {error}", shown.display()),
+            )
+        })?;
         let base_dir = file.parent().unwrap_or(Path::new("/")).to_owned();
         Ok(Self {
             shown: shown.display().to_string(),
             lock: base_dir.join("microvm.lock"),
             base_dir,
             text,
-            format: if file.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml },
+            format: if file.extension().is_some_and(|e| e == "json") {
+                Format::Json
+            } else {
+                Format::Toml
+            },
         })
     }
 
@@ -98,16 +118,34 @@ impl Definition {
             None => checkout.clone(),
         };
         let real = directory.canonicalize().map_err(|_| {
-            Error::new(Kind::NotFound, format!("`{git}` has no directory `{}`", directory.strip_prefix(&checkout).unwrap_or(&directory).display()))
+            Error::new(
+                Kind::NotFound,
+                format!(
+                    "`{git}` has no directory `{}`",
+                    directory
+                        .strip_prefix(&checkout)
+                        .unwrap_or(&directory)
+                        .display()
+                ),
+            )
         })?;
         if !real.starts_with(checkout.canonicalize().or_kind(Kind::Storage)?) {
-            return Err(Error::new(Kind::NotFound, format!("`{git}` leads out of its repository")));
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("`{git}` leads out of its repository"),
+            ));
         }
         let file = file_in(&real, &directory)?;
         let mut definition = Self::read(&file, &file)?;
-        definition.shown = format!("{git}/{}", file.file_name().unwrap_or_default().to_string_lossy());
+        definition.shown = format!(
+            "{git}/{}",
+            file.file_name().unwrap_or_default().to_string_lossy()
+        );
         if !definition.lock.exists() {
-            definition.lock = places.cache.join("locks").join(format!("{}.lock", name_of(git)));
+            definition.lock = places
+                .cache
+                .join("locks")
+                .join(format!("{}.lock", name_of(git)));
         }
         Ok(definition)
     }
@@ -122,11 +160,17 @@ fn refusals(fleet: &Fleet, vm: &spec::Vm) -> Vec<spec::read::Problem> {
 }
 
 fn host_defaults() -> HostDefaults {
-    let arch = if cfg!(target_arch = "aarch64") { spec::vm::Arch::Aarch64 } else { spec::vm::Arch::X86_64 };
+    let arch = if cfg!(target_arch = "aarch64") {
+        spec::vm::Arch::Aarch64
+    } else {
+        spec::vm::Arch::X86_64
+    };
     HostDefaults {
         arch,
         mem_mib: host::probe::memory_mib(Path::new("/proc")),
-        cpus: std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok()),
+        cpus: std::thread::available_parallelism()
+            .ok()
+            .and_then(|n| u32::try_from(n.get()).ok()),
     }
 }
 
@@ -137,9 +181,17 @@ fn file_in(directory: &Path, shown: &Path) -> Result<PathBuf> {
             return Ok(file);
         }
     }
-    let error = Error::new(Kind::NotFound, format!("No `microvm.toml` or `microvm.json` in `{}`", shown.display()));
+    let error = Error::new(
+        Kind::NotFound,
+        format!(
+            "No `microvm.toml` or `microvm.json` in `{}`",
+            shown.display()
+        ),
+    );
     if directory.join("flake.nix").is_file() {
-        return Err(error.hint("there is a `flake.nix`, but this version of microvm does not build flakes"));
+        return Err(
+            error.hint("there is a `flake.nix`, but this version of microvm does not build flakes")
+        );
     }
     Err(error.hint("`microvm init` writes one that runs as it is"))
 }
@@ -150,9 +202,12 @@ fn look_up(name: &str, places: &Places) -> Result<Source> {
         let reference: crate::reference::Reference = source.parse().or_kind(Kind::Definition)?;
         return match reference.source {
             Source::Registry(other) if other == BUILT_IN => Ok(Source::BuiltIn),
-            Source::Registry(other) => {
-                Err(Error::new(Kind::Definition, format!("The registry's `{name}` stands for another name, `{other}`; it must stand for a source")))
-            }
+            Source::Registry(other) => Err(Error::new(
+                Kind::Definition,
+                format!(
+                    "The registry's `{name}` stands for another name, `{other}`; it must stand for a source"
+                ),
+            )),
             source => Ok(source),
         };
     }
@@ -160,30 +215,68 @@ fn look_up(name: &str, places: &Places) -> Result<Source> {
         return Ok(Source::BuiltIn);
     }
     let known: Vec<&str> = std::iter::once(BUILT_IN).chain(registry.names()).collect();
-    Err(Error::new(Kind::NotFound, format!("`{name}` is not in the registry; it has {}", crate::command::listed(&known)))
-        .hint(format!("a directory is written `./{name}`; `microvm registry add {name} SOURCE` adds a name")))
+    Err(Error::new(
+        Kind::NotFound,
+        format!(
+            "`{name}` is not in the registry; it has {}",
+            crate::command::listed(&known)
+        ),
+    )
+    .hint(format!(
+        "a directory is written `./{name}`; `microvm registry add {name} SOURCE` adds a name"
+    )))
 }
 
 fn name_of(git: &GitSource) -> String {
     let digest = Sha256::digest(git.to_string().as_bytes());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A shallow checkout in the cache, made anew at each call unless `rev` names a commit.
 fn check_out(git: &GitSource, cache: &Path) -> Result<PathBuf> {
     let checkouts = cache.join("git");
-    std::fs::create_dir_all(&checkouts)
-        .map_err(|error| Error::new(Kind::Storage, format!("Cannot create `{}`: {error}", checkouts.display())))?;
+    std::fs::create_dir_all(&checkouts).map_err(|error| {
+        Error::new(
+            Kind::Storage,
+            format!("Cannot create `{}`: {error}", checkouts.display()),
+        )
+    })?;
     let target = checkouts.join(name_of(git));
     if git.revision.is_some() && target.is_dir() {
         return Ok(target);
     }
     let temporary = tempfile::tempdir_in(&checkouts).or_kind(Kind::Storage)?;
-    let wanted = git.revision.as_deref().or(git.reference.as_deref()).unwrap_or("HEAD");
+    let wanted = git
+        .revision
+        .as_deref()
+        .or(git.reference.as_deref())
+        .unwrap_or("HEAD");
     let directory = temporary.path();
     run_git(git, Command::new("git").args(["init", "-q"]).arg(directory))?;
-    run_git(git, Command::new("git").arg("-C").arg(directory).args(["fetch", "-q", "--depth=1", "--", &git.url, wanted]))?;
-    run_git(git, Command::new("git").arg("-C").arg(directory).args(["checkout", "-q", "--detach", "FETCH_HEAD"]))?;
+    run_git(
+        git,
+        Command::new("git").arg("-C").arg(directory).args([
+            "fetch",
+            "-q",
+            "--depth=1",
+            "--",
+            &git.url,
+            wanted,
+        ]),
+    )?;
+    run_git(
+        git,
+        Command::new("git").arg("-C").arg(directory).args([
+            "checkout",
+            "-q",
+            "--detach",
+            "FETCH_HEAD",
+        ]),
+    )?;
     if target.exists() {
         std::fs::remove_dir_all(&target).or_kind(Kind::Storage)?;
     }
@@ -196,11 +289,20 @@ fn run_git(git: &GitSource, command: &mut Command) -> Result<()> {
         .env("GIT_TERMINAL_PROMPT", "0")
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| Error::new(Kind::Missing, format!("Cannot run `git`: {error}")).hint("install the package `git`"))?;
+        .map_err(|error| {
+            Error::new(Kind::Missing, format!("Cannot run `git`: {error}"))
+                .hint("install the package `git`")
+        })?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-    Err(Error::new(Kind::NotFound, format!("Cannot fetch `{git}`: {last}")))
+    let last = said
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("it said nothing");
+    Err(Error::new(
+        Kind::NotFound,
+        format!("Cannot fetch `{git}`: {last}"),
+    ))
 }

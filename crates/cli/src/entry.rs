@@ -61,7 +61,10 @@ impl Entry {
         }
         let called = called_as()?;
         if let Some(verb) = called.file_name().and_then(Verb::named) {
-            return Some(Self::Runner { verb, package: package_of(&called)? });
+            return Some(Self::Runner {
+                verb,
+                package: package_of(&called)?,
+            });
         }
         let mut arguments = arguments.map_while(|argument| argument.into_string().ok());
         let command = arguments.next()?;
@@ -102,7 +105,10 @@ impl Entry {
 
 /// The path that was executed: from the kernel, for argv[0] is whatever the caller wrote there.
 fn called_as() -> Option<PathBuf> {
-    #[expect(unsafe_code, reason = "std does not give AT_EXECFN; the kernel's string lives as long as the process")]
+    #[expect(
+        unsafe_code,
+        reason = "std does not give AT_EXECFN; the kernel's string lives as long as the process"
+    )]
     let executed = unsafe {
         let pointer = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
         (!pointer.is_null()).then(|| CStr::from_ptr(pointer).to_bytes())

@@ -34,7 +34,9 @@ pub struct Package {
 /// Builds the guest and writes its runner package; both are taken from the store where they are.
 pub fn build(vm: &Vm, definition: &Definition, places: &Places, update: bool) -> Result<Package> {
     if !backend::features::BUILT.contains(&vm.hypervisor) {
-        let reason = Reason::NoBackend { hypervisor: vm.hypervisor };
+        let reason = Reason::NoBackend {
+            hypervisor: vm.hypervisor,
+        };
         return Err(Error::new(Kind::Definition, reason));
     }
     let interrupted = crate::term::interrupted();
@@ -60,9 +62,15 @@ pub fn build(vm: &Vm, definition: &Definition, places: &Places, update: bool) ->
         root_tree: built.root_tree,
         kernel_params: built.kernel_params,
     };
-    let entries = backend::package::entries(vm, &files, &built.system, &exe).or_kind(Kind::Definition)?;
+    let entries =
+        backend::package::entries(vm, &files, &built.system, &exe).or_kind(Kind::Definition)?;
     let path = install(&store, vm, &entries, &built.references, interrupted)?;
-    Ok(Package { vm: vm.clone(), path, system: built.system, store })
+    Ok(Package {
+        vm: vm.clone(),
+        path,
+        system: built.system,
+        store,
+    })
 }
 
 /// A lock that cannot be written beside a definition of somebody else's costs only the pin.
@@ -88,12 +96,22 @@ fn install(
         }
     });
     let name = format!("microvm-{}-{}", vm.hypervisor, vm.name);
-    let path = store.add(&name, &digest.finish(), references, interrupted, |staging| {
-        let out = staging.out();
-        let wrote = entries.iter().try_for_each(|entry| write(&out, entry));
-        wrote.map_err(|source| image::Error::Io { action: "write", path: out, source })?;
-        Ok(Seal::ReadOnly)
-    })?;
+    let path = store.add(
+        &name,
+        &digest.finish(),
+        references,
+        interrupted,
+        |staging| {
+            let out = staging.out();
+            let wrote = entries.iter().try_for_each(|entry| write(&out, entry));
+            wrote.map_err(|source| image::Error::Io {
+                action: "write",
+                path: out,
+                source,
+            })?;
+            Ok(Seal::ReadOnly)
+        },
+    )?;
     Ok(path)
 }
 
@@ -111,12 +129,23 @@ fn write(out: &Path, entry: &Entry) -> std::io::Result<()> {
 pub fn link(package: &Package, link: &Path) -> Result<()> {
     let is_other = fs::symlink_metadata(link).is_ok_and(|metadata| !metadata.is_symlink());
     if is_other {
-        return Err(Error::new(Kind::Busy, format!("`{}` is there and is no link; it was not touched", link.display()))
-            .hint("`-o LINK` names another place, `--no-link` makes no link"));
+        return Err(Error::new(
+            Kind::Busy,
+            format!(
+                "`{}` is there and is no link; it was not touched",
+                link.display()
+            ),
+        )
+        .hint("`-o LINK` names another place, `--no-link` makes no link"));
     }
     let mut beside = link.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
-    let cannot = |error: std::io::Error| Error::new(Kind::Storage, format!("Cannot make the link `{}`: {error}", link.display()));
+    let cannot = |error: std::io::Error| {
+        Error::new(
+            Kind::Storage,
+            format!("Cannot make the link `{}`: {error}", link.display()),
+        )
+    };
     symlink(&package.path, &beside).map_err(cannot)?;
     if let Err(error) = fs::rename(&beside, link) {
         let _ = fs::remove_file(&beside);
@@ -136,7 +165,10 @@ pub fn of_path(reference: &Reference) -> Option<PathBuf> {
 /// Reads what a package runs.
 pub fn read(package: &Path) -> Result<Runner> {
     let text = fs::read_to_string(package.join(SPEC)).map_err(|error| {
-        let message = format!("`{}` is not a runner package: cannot read `{SPEC}`: {error}", package.display());
+        let message = format!(
+            "`{}` is not a runner package: cannot read `{SPEC}`: {error}",
+            package.display()
+        );
         Error::new(Kind::NotFound, message)
     })?;
     Runner::parse(&text).or_kind(Kind::Definition)

@@ -14,9 +14,27 @@ impl Places {
     /// directories, others those of the XDG base directory specification.
     pub fn of_this_user() -> Self {
         Self {
-            store: place("MICROVM_STORE", "/var/lib/microvm/store", "XDG_DATA_HOME", ".local/share", "microvm/store"),
-            cache: place("MICROVM_CACHE", "/var/cache/microvm", "XDG_CACHE_HOME", ".cache", "microvm"),
-            config: place("MICROVM_CONFIG", "/etc/microvm", "XDG_CONFIG_HOME", ".config", "microvm"),
+            store: place(
+                "MICROVM_STORE",
+                "/var/lib/microvm/store",
+                "XDG_DATA_HOME",
+                ".local/share",
+                "microvm/store",
+            ),
+            cache: place(
+                "MICROVM_CACHE",
+                "/var/cache/microvm",
+                "XDG_CACHE_HOME",
+                ".cache",
+                "microvm",
+            ),
+            config: place(
+                "MICROVM_CONFIG",
+                "/etc/microvm",
+                "XDG_CONFIG_HOME",
+                ".config",
+                "microvm",
+            ),
         }
     }
 }

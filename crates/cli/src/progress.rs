@@ -45,7 +45,11 @@ impl Progress for TermProgress {
 
     fn advance(&self, phase: Phase, done: u64, total: u64) {
         if self.terminal && total > 0 {
-            self.rewrite(&format!("{}: {}%", phase.label(), done.min(total) * 100 / total));
+            self.rewrite(&format!(
+                "{}: {}%",
+                phase.label(),
+                done.min(total) * 100 / total
+            ));
         }
     }
 }

@@ -64,7 +64,10 @@ impl FromStr for Reference {
             Some((source, name)) => (source, Some(name)),
             None => (text, None),
         };
-        let refuse = |why| NotAReference { text: text.to_owned(), why };
+        let refuse = |why| NotAReference {
+            text: text.to_owned(),
+            why,
+        };
         if name.is_some_and(str::is_empty) {
             return Err(refuse("there is no name after `#`"));
         }
@@ -108,10 +111,20 @@ impl Source {
 impl GitSource {
     fn parse(text: &str) -> Result<Self, &'static str> {
         let (url, query) = text.split_once('?').unwrap_or((text, ""));
-        if !["file:///", "https://", "ssh://", "http://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err("git sources are `git+file:///`, `git+https://`, `git+http://` or `git+ssh://`");
+        if !["file:///", "https://", "ssh://", "http://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
+        {
+            return Err(
+                "git sources are `git+file:///`, `git+https://`, `git+http://` or `git+ssh://`",
+            );
         }
-        let mut source = Self { url: url.to_owned(), reference: None, revision: None, directory: None };
+        let mut source = Self {
+            url: url.to_owned(),
+            reference: None,
+            revision: None,
+            directory: None,
+        };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("ref", value)) => source.reference = Some(safe_ref(value)?),
@@ -129,7 +142,13 @@ impl GitSource {
         let (Some(owner), Some(repo)) = (parts.next(), parts.next()) else {
             return Err("a repository is `github:OWNER/REPO` or `github:OWNER/REPO/REF`");
         };
-        let word = |part: &str| !part.is_empty() && !part.starts_with(['-', '.']) && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let word = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with(['-', '.'])
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
         if !word(owner) || !word(repo) {
             return Err("owner and repository are letters, digits, `-`, `_` and `.`");
         }
@@ -143,7 +162,12 @@ impl GitSource {
 
 /// A branch or tag that git cannot take for an option.
 fn safe_ref(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() || text.starts_with('-') || text.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control()) {
+    if text.is_empty()
+        || text.starts_with('-')
+        || text
+            .bytes()
+            .any(|b| b.is_ascii_whitespace() || b.is_ascii_control())
+    {
         return Err("`ref` is the name of a branch or tag");
     }
     Ok(text.to_owned())
@@ -160,7 +184,12 @@ fn revision(text: &str) -> Result<String, &'static str> {
 /// A relative path that stays inside the repository.
 fn inner_path(text: &str) -> Result<PathBuf, &'static str> {
     let path = Path::new(text);
-    if path.components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)) {
+    if path.components().all(|part| {
+        matches!(
+            part,
+            std::path::Component::Normal(_) | std::path::Component::CurDir
+        )
+    }) {
         Ok(path.to_owned())
     } else {
         Err("`dir` is a directory inside the repository")
@@ -184,7 +213,10 @@ impl fmt::Display for GitSource {
         let parameters = [
             ("ref", self.reference.clone()),
             ("rev", self.revision.clone()),
-            ("dir", self.directory.as_ref().map(|dir| dir.display().to_string())),
+            (
+                "dir",
+                self.directory.as_ref().map(|dir| dir.display().to_string()),
+            ),
         ];
         let mut separator = '?';
         for (key, value) in parameters {
@@ -213,12 +245,21 @@ mod tests {
     #[case("microvm#qemu-example", Source::Registry("microvm".into()), Some("qemu-example"))]
     fn paths_and_names(#[case] text: &str, #[case] source: Source, #[case] name: Option<&str>) {
         let reference: Reference = text.parse().unwrap();
-        assert_eq!(reference, Reference { source, name: name.map(str::to_owned) });
+        assert_eq!(
+            reference,
+            Reference {
+                source,
+                name: name.map(str::to_owned)
+            }
+        );
     }
 
     #[rstest]
     #[case("git+file:///srv/repo?ref=main#web", "git+file:///srv/repo?ref=main")]
-    #[case("git+https://example.org/r.git?dir=vms&ref=v1", "git+https://example.org/r.git?ref=v1&dir=vms")]
+    #[case(
+        "git+https://example.org/r.git?dir=vms&ref=v1",
+        "git+https://example.org/r.git?ref=v1&dir=vms"
+    )]
     #[case("github:owner/repo/v2", "git+https://github.com/owner/repo?ref=v2")]
     fn git(#[case] text: &str, #[case] shown: &str) {
         let reference: Reference = text.parse().unwrap();

@@ -33,7 +33,11 @@ impl Registry {
         let system = Path::new(SYSTEM_FILE);
         Ok(Self {
             own: read(&file)?,
-            system: if file == system { BTreeMap::new() } else { read(system)? },
+            system: if file == system {
+                BTreeMap::new()
+            } else {
+                read(system)?
+            },
             file,
         })
     }
@@ -41,17 +45,24 @@ impl Registry {
     /// Letters, digits, `-` and `_`, beginning with a letter.
     pub fn is_name(text: &str) -> bool {
         text.starts_with(|c: char| c.is_ascii_alphabetic())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.own.get(name).or_else(|| self.system.get(name)).map(String::as_str)
+        self.own
+            .get(name)
+            .or_else(|| self.system.get(name))
+            .map(String::as_str)
     }
 
     /// All names with their sources, in order.
     pub fn all(&self) -> BTreeMap<&str, &str> {
         let entries = self.system.iter().chain(&self.own);
-        entries.map(|(name, source)| (name.as_str(), source.as_str())).collect()
+        entries
+            .map(|(name, source)| (name.as_str(), source.as_str()))
+            .collect()
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -76,19 +87,28 @@ impl Registry {
     fn write(&self) -> Result<()> {
         let directory = self.file.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory).map_err(|error| cannot_write(&self.file, error))?;
-        let text = toml::to_string(&File { sources: self.own.clone() }).or_kind(Kind::Other)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(|error| cannot_write(&self.file, error))?;
+        let text = toml::to_string(&File {
+            sources: self.own.clone(),
+        })
+        .or_kind(Kind::Other)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(directory)
+            .map_err(|error| cannot_write(&self.file, error))?;
         temporary
             .write_all(text.as_bytes())
             .and_then(|()| temporary.as_file().sync_all())
             .map_err(|error| cannot_write(&self.file, error))?;
-        temporary.persist(&self.file).map_err(|error| cannot_write(&self.file, error.error))?;
+        temporary
+            .persist(&self.file)
+            .map_err(|error| cannot_write(&self.file, error.error))?;
         Ok(())
     }
 }
 
 fn cannot_write(file: &Path, error: std::io::Error) -> Error {
-    Error::new(Kind::Storage, format!("Cannot write `{}`: {error}", file.display()))
+    Error::new(
+        Kind::Storage,
+        format!("Cannot write `{}`: {error}", file.display()),
+    )
 }
 
 fn read(file: &Path) -> Result<BTreeMap<String, String>> {
@@ -96,10 +116,17 @@ fn read(file: &Path) -> Result<BTreeMap<String, String>> {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => {
-            return Err(Error::new(Kind::NotFound, format!("Cannot read `{}`: {error}", file.display())));
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("Cannot read `{}`: {error}", file.display()),
+            ));
         }
     };
-    let parsed: File = toml::from_str(&text)
-        .map_err(|error| Error::new(Kind::Definition, format!("`{}` is not a registry: {error}", file.display())))?;
+    let parsed: File = toml::from_str(&text).map_err(|error| {
+        Error::new(
+            Kind::Definition,
+            format!("`{}` is not a registry: {error}", file.display()),
+        )
+    })?;
     Ok(parsed.sources)
 }

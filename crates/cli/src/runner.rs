@@ -27,20 +27,24 @@ pub struct Runner {
 impl Runner {
     pub fn open(package: &Path) -> Result<Self> {
         let runner = package::read(package)?;
-        Ok(Self { package: package.to_owned(), runner })
+        Ok(Self {
+            package: package.to_owned(),
+            runner,
+        })
     }
 
     /// Becomes the hypervisor, in the current directory.
     pub fn become_hypervisor(&self, extra: &[OsString], places: &Places) -> Result<ExitCode> {
         let host = Host::here(places.cache.clone());
         let found = host::probe::probe(&self.runner.vm, &host)?;
-        let plan = Plan::new(&self.runner.vm, &self.runner.guest, &found.facts).map_err(|refused| {
-            let kind = match refused.kind() {
-                ReasonKind::Definition => Kind::Definition,
-                ReasonKind::Program => Kind::Missing,
-            };
-            Error::new(kind, refused)
-        })?;
+        let plan =
+            Plan::new(&self.runner.vm, &self.runner.guest, &found.facts).map_err(|refused| {
+                let kind = match refused.kind() {
+                    ReasonKind::Definition => Kind::Definition,
+                    ReasonKind::Program => Kind::Missing,
+                };
+                Error::new(kind, refused)
+            })?;
         if let Some(line) = found.acceleration.line() {
             say(line);
         }
@@ -65,7 +69,9 @@ impl Runner {
             stop_timeout: stop_timeout()?,
         };
         match host::supervise::run(&run, &mut say)? {
-            Ended::ByGuest | Ended::Stopped(Stopped::Graceful | Stopped::NotRunning) => Ok(ExitCode::SUCCESS),
+            Ended::ByGuest | Ended::Stopped(Stopped::Graceful | Stopped::NotRunning) => {
+                Ok(ExitCode::SUCCESS)
+            }
             Ended::Stopped(stopped) => Ok(self.escalated(stopped)),
             Ended::Interrupted => Ok(ExitCode::from(Kind::Interrupted as u8)),
             Ended::Refused(code) => Ok(ExitCode::from(code)),
@@ -73,7 +79,8 @@ impl Runner {
     }
 
     pub fn shutdown(&self) -> Result<ExitCode> {
-        let stopped = host::control::shutdown(&self.control(), stop_timeout()?, &AtomicBool::new(false))?;
+        let stopped =
+            host::control::shutdown(&self.control(), stop_timeout()?, &AtomicBool::new(false))?;
         match stopped {
             Stopped::Graceful => say(format!("`{}` has shut itself down", self.name())),
             Stopped::NotRunning => say(format!("`{}` does not run here", self.name())),
@@ -83,15 +90,25 @@ impl Runner {
     }
 
     fn escalated(&self, stopped: Stopped) -> ExitCode {
-        let how = if stopped == Stopped::Killed { "killed" } else { "told to quit" };
-        say(format!("`{}` did not shut itself down in time; its hypervisor was {how}", self.name()));
+        let how = if stopped == Stopped::Killed {
+            "killed"
+        } else {
+            "told to quit"
+        };
+        say(format!(
+            "`{}` did not shut itself down in time; its hypervisor was {how}",
+            self.name()
+        ));
         ExitCode::from(Kind::Escalated as u8)
     }
 
     /// Prints the memory that the guest is left with, in MiB.
     pub fn balloon(&self, arguments: &[OsString]) -> Result<ExitCode> {
         let size = match arguments {
-            [size] => size.to_str().and_then(|size| size.parse::<u64>().ok()).filter(|size| *size > 0),
+            [size] => size
+                .to_str()
+                .and_then(|size| size.parse::<u64>().ok())
+                .filter(|size| *size > 0),
             _ => None,
         };
         let Some(size) = size else {
@@ -161,19 +178,31 @@ impl Runner {
         match &self.runner.vm.user {
             None => Ok(host::user::user_id("microvm")),
             Some(name) => host::user::user_id(name).map(Some).ok_or_else(|| {
-                Error::new(Kind::NotFound, format!("There is no user `{name}`, which `user` of `{}` names", self.name()))
+                Error::new(
+                    Kind::NotFound,
+                    format!(
+                        "There is no user `{name}`, which `user` of `{}` names",
+                        self.name()
+                    ),
+                )
             }),
         }
     }
 
     fn shares(&self) -> Result<Shares> {
         let exe = std::env::current_exe().or_kind(Kind::Other)?;
-        Ok(Shares::of(&self.runner.vm, self.runner.guest.root_tree.as_deref(), &exe)?)
+        Ok(Shares::of(
+            &self.runner.vm,
+            self.runner.guest.root_tree.as_deref(),
+            &exe,
+        )?)
     }
 
     fn control(&self) -> Control {
         match &self.runner.vm.socket {
-            Some(socket) => Control::Qmp { socket: socket.clone() },
+            Some(socket) => Control::Qmp {
+                socket: socket.clone(),
+            },
             None => Control::None,
         }
     }
@@ -190,7 +219,10 @@ fn stop_timeout() -> Result<Duration> {
     match std::env::var(STOP_TIMEOUT) {
         Err(_) => Ok(Duration::from_secs(60)),
         Ok(text) => text.parse().map(Duration::from_secs).map_err(|_| {
-            Error::new(Kind::Usage, format!("`{STOP_TIMEOUT}` is `{text}`; accepted is a whole number of seconds"))
+            Error::new(
+                Kind::Usage,
+                format!("`{STOP_TIMEOUT}` is `{text}`; accepted is a whole number of seconds"),
+            )
         }),
     }
 }

@@ -32,7 +32,11 @@ impl Drop for Kept {
 
 /// Forgets what processes left that are no more.
 pub fn sweep(store: &Store) {
-    for entry in std::fs::read_dir(directory(store)).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(directory(store))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let process = Path::new("/proc").join(entry.file_name());
         if !process.exists() {
             let _ = std::fs::remove_file(entry.path());

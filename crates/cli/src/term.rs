@@ -31,7 +31,10 @@ pub fn interrupted() -> &'static AtomicBool {
     &INTERRUPTED
 }
 
-#[expect(unsafe_code, reason = "the handler only stores to an atomic, which is safe in a signal handler")]
+#[expect(
+    unsafe_code,
+    reason = "the handler only stores to an atomic, which is safe in a signal handler"
+)]
 fn register(signal: i32, action: impl Fn() + Send + Sync + 'static) {
     // Fails only for signals that cannot be caught.
     let _ = unsafe { signal_hook::low_level::register(signal, action) };

@@ -53,15 +53,15 @@ impl DiskMaker {
             StoreKind::Share(_) => Ok(None),
             StoreKind::Squashfs { flags } => Ok(Some(Self {
                 format: Format::Squashfs,
-                flags: mksquashfs_flags(flags)?,
+                flags: mksquashfs_flags(flags.as_deref().unwrap_or_default())?,
             })),
             StoreKind::Erofs { flags } => {
                 let version = erofs_version(interrupted)?;
-                check_flags(flags, version)?;
-                let flags = match flags.is_empty() {
-                    true => default_flags(version, kernel),
-                    false => flags.clone(),
+                let flags = match flags {
+                    None => default_flags(version, kernel),
+                    Some(flags) => flags.clone(),
                 };
+                check_flags(&flags, version)?;
                 Ok(Some(Self {
                     format: Format::Erofs,
                     flags,

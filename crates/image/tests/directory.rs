@@ -1,5 +1,7 @@
 //! Guests from a root tree, built for real.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod support;
 
 use std::fs;

@@ -11,8 +11,11 @@ use crate::problem::Problem;
 use crate::read::Definition;
 use crate::vm::Vm;
 
-/// The VM; a problem only where the checks have missed something.
-pub fn vm(definition: &Definition<'_>) -> Result<Vm, Problem> {
+/// A problem here is one that the checks have missed.
+type Built<T> = Result<T, Box<Problem>>;
+
+/// The typed VM.
+pub fn vm(definition: &Definition<'_>) -> Built<Vm> {
     let written = definition.vm;
     Ok(Vm {
         name: named(definition.name, "")?,
@@ -48,20 +51,21 @@ pub fn vm(definition: &Definition<'_>) -> Result<Vm, Problem> {
     })
 }
 
-fn each<T>(items: impl Iterator<Item = Result<T, Problem>>) -> Result<Vec<T>, Problem> {
+fn each<T>(items: impl Iterator<Item = Built<T>>) -> Built<Vec<T>> {
     items.collect()
 }
 
 /// A newtype of a text that the walk has accepted.
-fn named<T>(text: &str, option: &str) -> Result<T, Problem>
+fn named<T>(text: &str, option: &str) -> Built<T>
 where
     T: TryFrom<String, Error = crate::names::InvalidName>,
 {
     T::try_from(text.to_owned()).map_err(|wrong| {
-        Problem::about(option, format!("`{text}` is not accepted here")).accepted(wrong.accepted)
+        let message = format!("`{text}` is not accepted here");
+        Box::new(Problem::about(option, message).accepted(wrong.accepted))
     })
 }
 
-fn missing(option: &str) -> Problem {
-    Problem::about(option, "Required, and not given")
+fn missing(option: &str) -> Box<Problem> {
+    Box::new(Problem::about(option, "Required, and not given"))
 }

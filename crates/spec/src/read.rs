@@ -240,7 +240,7 @@ impl<'a> Reading<'a> {
         for (name, _, node) in &vms {
             match crate::build::vm(&Definition::new(name, node, &self.source)) {
                 Ok(vm) => built.push(vm),
-                Err(problem) => problems.push(self.located(name, node, problem)),
+                Err(problem) => problems.push(self.located(name, node, *problem)),
             }
         }
         if !problems.is_empty() {

@@ -33,7 +33,7 @@ fn web(text: &str) -> Vm {
 
 fn only(fleet: Fleet) -> Vm {
     let mut vms = fleet.vms.into_values();
-    let vm = vms.next().unwrap();
+    let vm = vms.next().expect("one VM");
     assert_eq!(vms.next(), None);
     vm
 }

@@ -57,7 +57,10 @@ pub(super) fn command_line(context: &Context) -> String {
         params.push(format!("tsc_early_khz={tsc_khz}"));
     }
     // `microvm` has no SMBIOS to carry it, and the image, which VMs share, has none of its own.
-    params.push(format!("systemd.machine_id={}", context.vm.machine_id.as_hex()));
+    params.push(format!(
+        "systemd.machine_id={}",
+        context.vm.machine_id.as_hex()
+    ));
     params.extend(context.guest.kernel_params.iter().cloned());
     params.extend(context.vm.boot.kernel_params.iter().cloned());
     params.join(" ")

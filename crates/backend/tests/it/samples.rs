@@ -156,7 +156,7 @@ fn volumes() -> Vec<Sample> {
             image(ImageType::Vhdx, "data.vhdx"),
         ),
         with("squashfs", &[], |vm| {
-            vm.store.kind = StoreKind::Squashfs { flags: Vec::new() }
+            vm.store.kind = StoreKind::Squashfs { flags: None }
         }),
     ]
 }

@@ -66,15 +66,37 @@ pub fn pick<'a>(fleet: &'a Fleet, name: Option<&str>, definition: &Definition) -
     let names: Vec<&str> = fleet.vms.keys().map(|name| &**name).collect();
     let shown = &definition.shown;
     match name {
-        Some(name) => fleet.vms.iter().find(|(known, _)| &***known == name).map(|(_, vm)| vm).ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("`{shown}` has no VM `{name}`; it has {}", super::listed(&names)))
-        }),
+        Some(name) => fleet
+            .vms
+            .iter()
+            .find(|(known, _)| &***known == name)
+            .map(|(_, vm)| vm)
+            .ok_or_else(|| {
+                Error::new(
+                    Kind::NotFound,
+                    format!(
+                        "`{shown}` has no VM `{name}`; it has {}",
+                        super::listed(&names)
+                    ),
+                )
+            }),
         None => match fleet.vms.values().collect::<Vec<_>>().as_slice() {
             [only] => Ok(only),
-            [] => Err(Error::new(Kind::NotFound, format!("`{shown}` declares no VM"))
-                .hint("a VM is a table `[vm.NAME]`")),
-            _ => Err(Error::new(Kind::Usage, format!("`{shown}` has several VMs: {}", super::listed(&names)))
-                .hint(format!("name one: `{}`", names.first().map(|n| format!("SOURCE#{n}")).unwrap_or_default()))),
+            [] => Err(
+                Error::new(Kind::NotFound, format!("`{shown}` declares no VM"))
+                    .hint("a VM is a table `[vm.NAME]`"),
+            ),
+            _ => Err(Error::new(
+                Kind::Usage,
+                format!("`{shown}` has several VMs: {}", super::listed(&names)),
+            )
+            .hint(format!(
+                "name one: `{}`",
+                names
+                    .first()
+                    .map(|n| format!("SOURCE#{n}"))
+                    .unwrap_or_default()
+            ))),
         },
     }
 }

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
-
 use crate::definition::Definition;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::places::Places;
 use crate::reference::Reference;
 
@@ -39,11 +37,19 @@ impl Args {
         if self.json {
             println!("{:#}", serde_json::Value::Array(rows));
         }
-        Ok(ExitCode::from(if failed { Kind::Definition as u8 } else { 0 }))
+        Ok(ExitCode::from(if failed {
+            Kind::Definition as u8
+        } else {
+            0
+        }))
     }
 }
 
-fn check_one(definition: &Definition, reference: &Reference, json: bool) -> Result<(bool, serde_json::Value)> {
+fn check_one(
+    definition: &Definition,
+    reference: &Reference,
+    json: bool,
+) -> Result<(bool, serde_json::Value)> {
     let wanted = reference.name.as_deref();
     let names: Vec<String>;
     let problems = match definition.check() {
@@ -65,7 +71,11 @@ fn check_one(definition: &Definition, reference: &Reference, json: bool) -> Resu
         }
         match problems.len() {
             0 => println!("{}: {}", definition.shown, verdict(wanted, names.len())),
-            n => eprintln!("{}: {n} problem{}", definition.shown, if n == 1 { "" } else { "s" }),
+            n => eprintln!(
+                "{}: {n} problem{}",
+                definition.shown,
+                if n == 1 { "" } else { "s" }
+            ),
         }
     }
     let row = serde_json::json!({ "source": definition.shown, "vms": names, "problems": problems });

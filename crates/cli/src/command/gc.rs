@@ -26,14 +26,25 @@ impl Args {
         running::sweep(&store);
         let report = store.gc(self.dry_run, crate::term::interrupted())?;
         if self.json {
-            println!("{:#}", serde_json::json!({ "paths": report.paths, "bytes": report.freed_bytes, "dryRun": self.dry_run }));
+            println!(
+                "{:#}",
+                serde_json::json!({ "paths": report.paths, "bytes": report.freed_bytes, "dryRun": self.dry_run })
+            );
             return Ok(ExitCode::SUCCESS);
         }
         for path in &report.paths {
             println!("{}", path.display());
         }
-        let did = if self.dry_run { "would be freed" } else { "freed" };
-        eprintln!("{} paths, {} {did}", report.paths.len(), in_units(report.freed_bytes));
+        let did = if self.dry_run {
+            "would be freed"
+        } else {
+            "freed"
+        };
+        eprintln!(
+            "{} paths, {} {did}",
+            report.paths.len(),
+            in_units(report.freed_bytes)
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -21,7 +21,10 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let host = Host::here(Places::of_this_user().cache);
-        let found: Vec<Found> = HYPERVISORS.into_iter().map(|hypervisor| Found::on(&host, hypervisor)).collect();
+        let found: Vec<Found> = HYPERVISORS
+            .into_iter()
+            .map(|hypervisor| Found::on(&host, hypervisor))
+            .collect();
         if self.json {
             println!("{:#}", to_json(&found));
         } else {
@@ -44,30 +47,58 @@ impl Found {
     fn on(host: &Host, hypervisor: Hypervisor) -> Self {
         let name = host::probe::program_name(hypervisor, native());
         let program = host::program::find_in(name, &host.programs);
-        let features = program.as_ref().and_then(|program| host::probe::features_of(program, hypervisor, host).ok());
-        Self { hypervisor, version: features.map(|features| features.version.to_string()), program }
+        let features = program
+            .as_ref()
+            .and_then(|program| host::probe::features_of(program, hypervisor, host).ok());
+        Self {
+            hypervisor,
+            version: features.map(|features| features.version.to_string()),
+            program,
+        }
     }
 
     fn backend(&self) -> &'static str {
-        if features::BUILT.contains(&self.hypervisor) { "yes" } else { "not yet" }
+        if features::BUILT.contains(&self.hypervisor) {
+            "yes"
+        } else {
+            "not yet"
+        }
     }
 }
 
 fn native() -> Arch {
-    if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 }
+    if cfg!(target_arch = "aarch64") {
+        Arch::Aarch64
+    } else {
+        Arch::X86_64
+    }
 }
 
 fn print_features() {
-    let width = Feature::ALL.iter().map(|feature| feature.title().len()).max().unwrap_or(0);
+    let width = Feature::ALL
+        .iter()
+        .map(|feature| feature.title().len())
+        .max()
+        .unwrap_or(0);
     let names: Vec<&str> = HYPERVISORS.into_iter().map(features::name).collect();
     println!("{:width$}  {}", "", names.join("  "));
     for feature in Feature::ALL {
         let cells: Vec<String> = HYPERVISORS
             .into_iter()
             .zip(&names)
-            .map(|(hypervisor, name)| format!("{:column$}", cell(feature.support(hypervisor)), column = name.len()))
+            .map(|(hypervisor, name)| {
+                format!(
+                    "{:column$}",
+                    cell(feature.support(hypervisor)),
+                    column = name.len()
+                )
+            })
             .collect();
-        println!("{:width$}  {}", feature.title(), cells.join("  ").trim_end());
+        println!(
+            "{:width$}  {}",
+            feature.title(),
+            cells.join("  ").trim_end()
+        );
     }
 }
 
@@ -87,7 +118,11 @@ fn print_found(found: &[Found]) {
             (Some(program), None) => program.display().to_string(),
             (None, _) => "-".to_owned(),
         };
-        println!("{:18}  {:7}  {place}", features::name(one.hypervisor), one.backend());
+        println!(
+            "{:18}  {:7}  {place}",
+            features::name(one.hypervisor),
+            one.backend()
+        );
     }
 }
 

@@ -48,15 +48,21 @@ impl Template {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let cannot = |error: std::io::Error| {
-            Error::new(Kind::Storage, format!("Cannot write to `{}`: {error}", self.dir.display()))
+            Error::new(
+                Kind::Storage,
+                format!("Cannot write to `{}`: {error}", self.dir.display()),
+            )
         };
         std::fs::create_dir_all(&self.dir).map_err(cannot)?;
         let file = self.dir.join("microvm.toml");
         let mut output = match OpenOptions::new().write(true).create_new(true).open(&file) {
             Ok(output) => output,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::new(Kind::Busy, format!("`{}` is there already; it was not touched", file.display()))
-                    .hint("`microvm init DIR` writes into another directory"));
+                return Err(Error::new(
+                    Kind::Busy,
+                    format!("`{}` is there already; it was not touched", file.display()),
+                )
+                .hint("`microvm init DIR` writes into another directory"));
             }
             Err(error) => return Err(cannot(error)),
         };
@@ -65,8 +71,15 @@ impl Args {
             return Err(cannot(error));
         }
         eprintln!("Wrote `{}`", file.display());
-        let source = if self.dir.as_os_str() == "." { ".".to_owned() } else { crate::command::as_source(&self.dir) };
-        eprintln!("hint: `microvm run {source}#{}` boots it", self.template.vm());
+        let source = if self.dir.as_os_str() == "." {
+            ".".to_owned()
+        } else {
+            crate::command::as_source(&self.dir)
+        };
+        eprintln!(
+            "hint: `microvm run {source}#{}` boots it",
+            self.template.vm()
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -71,5 +71,9 @@ pub fn listed(names: &[&str]) -> String {
 /// A directory as a reference has it: a bare word would be a name of the registry.
 pub fn as_source(dir: &std::path::Path) -> String {
     let shown = dir.display().to_string();
-    if shown.starts_with(['.', '/', '~']) || shown.contains('/') { shown } else { format!("./{shown}") }
+    if shown.starts_with(['.', '/', '~']) || shown.contains('/') {
+        shown
+    } else {
+        format!("./{shown}")
+    }
 }

@@ -36,10 +36,6 @@ impl Args {
 /// The option of that name, or all below it.
 fn matching(name: &str) -> Result<Vec<&'static spec::options::Opt>> {
     let name = name.strip_prefix("microvm.").unwrap_or(name);
-    if let Some(option) = spec::options::find(name) {
-        let below: Vec<_> = spec::options::below(name).collect();
-        return Ok(if below.is_empty() { vec![option] } else { std::iter::once(option).chain(below).collect() });
-    }
     let below: Vec<_> = spec::options::below(name).collect();
     if !below.is_empty() {
         return Ok(below);

@@ -48,26 +48,47 @@ impl Args {
 
 fn add(registry: &mut Registry, name: &str, source: &str) -> Result<()> {
     if !Registry::is_name(name) {
-        let message = format!("`{name}` cannot be a name; accepted are letters, digits, `-` and `_`, beginning with a letter");
+        let message = format!(
+            "`{name}` cannot be a name; accepted are letters, digits, `-` and `_`, beginning with a letter"
+        );
         return Err(Error::new(Kind::Usage, message));
     }
-    let reference: Reference = source.parse().map_err(|error| Error::new(Kind::Usage, error))?;
+    let reference: Reference = source
+        .parse()
+        .map_err(|error| Error::new(Kind::Usage, error))?;
     if reference.name.is_some() {
-        return Err(Error::new(Kind::Usage, format!("`{source}` names a VM; a registry's name stands for a source, without `#NAME`")));
+        return Err(Error::new(
+            Kind::Usage,
+            format!(
+                "`{source}` names a VM; a registry's name stands for a source, without `#NAME`"
+            ),
+        ));
     }
     let source = match reference.source {
         // A relative path would mean another directory at every call.
         Source::Path(path) => std::path::absolute(&path)
-            .map_err(|error| Error::new(Kind::Usage, format!("Cannot resolve `{}`: {error}", path.display())))?
+            .map_err(|error| {
+                Error::new(
+                    Kind::Usage,
+                    format!("Cannot resolve `{}`: {error}", path.display()),
+                )
+            })?
             .display()
             .to_string(),
         Source::Registry(other) if other != BUILT_IN => {
-            return Err(Error::new(Kind::Usage, format!("`{other}` is a name itself; accepted is a directory (`./{other}`) or a git URL")));
+            return Err(Error::new(
+                Kind::Usage,
+                format!(
+                    "`{other}` is a name itself; accepted is a directory (`./{other}`) or a git URL"
+                ),
+            ));
         }
         other => other.to_string(),
     };
     match registry.add(name, &source)? {
-        Some(before) if before != source => eprintln!("`{name}` stood for {before}, now for {source}"),
+        Some(before) if before != source => {
+            eprintln!("`{name}` stood for {before}, now for {source}")
+        }
         _ => eprintln!("`{name}` stands for {source}"),
     }
     Ok(())
@@ -83,7 +104,8 @@ fn remove(registry: &mut Registry, name: &str) -> Result<()> {
         (false, Some(_)) => "comes from the system's registry, `/etc/microvm/registry.toml`",
         (false, None) => "is not in the registry",
     };
-    Err(Error::new(Kind::NotFound, format!("`{name}` {why}")).hint("`microvm registry list` shows what there is"))
+    Err(Error::new(Kind::NotFound, format!("`{name}` {why}"))
+        .hint("`microvm registry list` shows what there is"))
 }
 
 fn list(registry: &Registry, json: bool) {

@@ -35,7 +35,8 @@ impl Args {
         let (path, _kept) = match package::of_path(&self.reference) {
             Some(path) => (path, None),
             None => {
-                let package = super::build::build(&self.reference, &Places::of_this_user(), self.update)?;
+                let package =
+                    super::build::build(&self.reference, &Places::of_this_user(), self.update)?;
                 let kept = running::keep(&package.store, &package.path)?;
                 (package.path, Some(kept))
             }

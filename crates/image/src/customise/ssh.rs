@@ -1,4 +1,4 @@
-//! SSH: keys of users, host keys made at first boot, logins without a password only if asked for.
+//! SSH: keys of users, a host key made at first boot, logins without a password only if asked for.
 
 use std::path::Path;
 
@@ -9,30 +9,29 @@ use crate::error::Error;
 /// Makes the host keys before sshd starts.
 pub(super) const KEY_UNIT: &str = "microvm-ssh-host-keys.service";
 
-/// No RSA: making such a key takes an emulated guest many seconds. Below /var, so that a volume
-/// there keeps the keys; each is flushed before it gets its name, so that power cut off at first
-/// boot leaves none that is empty.
+/// Only ed25519: making others takes an emulated guest seconds. Below /var, so that a volume there
+/// keeps the key; flushed before it gets its name, so that power cut off at first boot leaves none
+/// that is empty.
 const KEY_SERVICE: &str = "\
 [Unit]
-Description=Make the SSH host keys of this machine
+Description=Make the SSH host key of this machine
+DefaultDependencies=no
 RequiresMountsFor=/var/lib/ssh
-Before=ssh.service ssh.socket sshd.service
-ConditionPathExists=!/var/lib/ssh/ssh_host_ecdsa_key
+After=systemd-tmpfiles-setup.service
+Before=ssh.service ssh.socket sshd.service shutdown.target
+Conflicts=shutdown.target
+ConditionPathExists=!/var/lib/ssh/ssh_host_ed25519_key
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 UMask=0077
-ExecStart=/bin/mkdir -p /var/lib/ssh
-ExecStart=/bin/sh -e -c 'for type in ed25519 ecdsa; do \\
-    key=/var/lib/ssh/ssh_host_$${type}_key; \\
-    test -s $$key && continue; \\
-    rm -f $$key.new $$key.new.pub; \\
-    ssh-keygen -q -t $$type -N \"\" -C \"\" -f $$key.new; \\
-    sync $$key.new $$key.new.pub; \\
-    mv $$key.new.pub $$key.pub; \\
-    mv $$key.new $$key; \\
-done'
+ExecStart=/bin/sh -e -c 'mkdir -p /var/lib/ssh; cd /var/lib/ssh; \\
+    rm -f new new.pub; \\
+    ssh-keygen -q -t ed25519 -N \"\" -C \"\" -f new; \\
+    sync new new.pub; \\
+    mv new.pub ssh_host_ed25519_key.pub; \\
+    mv new ssh_host_ed25519_key'
 
 [Install]
 WantedBy=multi-user.target
@@ -46,10 +45,7 @@ const SSH_DROP_IN: &str = "\
 Wants=microvm-ssh-host-keys.service
 After=microvm-ssh-host-keys.service
 ";
-const HOST_KEYS: &str = "\
-HostKey /var/lib/ssh/ssh_host_ed25519_key
-HostKey /var/lib/ssh/ssh_host_ecdsa_key
-";
+const HOST_KEY: &str = "HostKey /var/lib/ssh/ssh_host_ed25519_key\n";
 
 /// Whether the tree has an sshd that reads configuration fragments.
 pub(super) fn is_configured(root: &Path) -> bool {
@@ -71,7 +67,7 @@ pub(super) fn configure(root: &Path, guest: &Customisation) -> Result<(), Error>
             write::remove(&key)?;
         }
     }
-    let mut config = HOST_KEYS.to_owned();
+    let mut config = HOST_KEY.to_owned();
     if guest.allows_empty_passwords() {
         config.push_str("PermitEmptyPasswords yes\n");
     }

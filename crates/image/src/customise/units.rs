@@ -16,6 +16,10 @@ const SLOW: [&str; 7] = [
     "man-db.timer",
 ];
 
+/// Mounts for debugging the kernel; each is a process at boot.
+const MASKED: [&str; 2] = ["sys-kernel-debug.mount", "sys-kernel-tracing.mount"];
+const VIRTUAL_TERMINAL: &str = "getty@tty1.service";
+
 /// Whether the tree has a unit of this name.
 pub(super) fn exists(root: &Path, unit: &str) -> bool {
     ["etc", "usr/lib", "lib"]
@@ -24,16 +28,31 @@ pub(super) fn exists(root: &Path, unit: &str) -> bool {
 }
 
 /// Disables the housekeeping that nobody asked for.
-pub(super) fn disable_slow(root: &Path, asked: &[String]) -> Result<(), Error> {
-    for target in write::list(&root.join("etc/systemd/system")) {
+///
+/// Without `screen` nobody sees a virtual terminal, and a login on it costs a session.
+pub(super) fn disable_slow(root: &Path, asked: &[String], screen: bool) -> Result<(), Error> {
+    let units = root.join("etc/systemd/system");
+    let unasked = |unit: &&str| !asked.iter().any(|name| name == unit);
+    let terminal = (!screen).then_some(VIRTUAL_TERMINAL);
+    for target in write::list(&units) {
         if !target.to_string_lossy().ends_with(".wants") {
             continue;
         }
-        for unit in SLOW {
-            if !asked.iter().any(|name| name == unit) {
-                write::remove(&target.join(unit))?;
-            }
+        for unit in SLOW.into_iter().chain(terminal).filter(unasked) {
+            write::remove(&target.join(unit))?;
         }
+    }
+    for unit in MASKED.into_iter().filter(unasked) {
+        write::link(&units.join(unit), "/dev/null")?;
+    }
+    mark_updated(root)
+}
+
+/// Packages have updated their caches already; otherwise systemd would do so at each boot of a
+/// guest that forgets (`ConditionNeedsUpdate=`: linker cache, users, catalogue, hardware database).
+fn mark_updated(root: &Path) -> Result<(), Error> {
+    for dir in ["etc", "var"] {
+        write::replace(&root.join(dir).join(".updated"), b"", 0o644)?;
     }
     Ok(())
 }

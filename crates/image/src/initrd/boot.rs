@@ -28,7 +28,10 @@ pub fn config(vm: &Vm, modules: Vec<String>) -> BootConfig {
 
 fn root(vm: &Vm) -> Root {
     let disk = |fs_type: &str| Root::Disk {
-        disk: DiskRef { serial: Some(STORE.to_owned()), index: 0 },
+        disk: DiskRef {
+            serial: Some(STORE.to_owned()),
+            index: 0,
+        },
         fs_type: fs_type.to_owned(),
     };
     match &vm.store.kind {
@@ -51,7 +54,8 @@ fn overlay(vm: &Vm, mounts: &[Mount]) -> Overlay {
         return Overlay::Tmpfs;
     };
     let path = path.to_string_lossy().into_owned();
-    let is_volume = |mount: &&Mount| mount.mount_point == path && matches!(mount.what, What::Disk { .. });
+    let is_volume =
+        |mount: &&Mount| mount.mount_point == path && matches!(mount.what, What::Disk { .. });
     match mounts.iter().find(is_volume) {
         Some(_) => Overlay::At(path),
         None => Overlay::Tmpfs,
@@ -64,14 +68,22 @@ fn volumes(vm: &Vm) -> Vec<Mount> {
         _ => 1,
     };
     let numbered = (0u32..).zip(&vm.volumes);
-    numbered.filter_map(|(number, volume)| self::volume(volume, number, first)).collect()
+    numbered
+        .filter_map(|(number, volume)| self::volume(volume, number, first))
+        .collect()
 }
 
 fn volume(volume: &Volume, number: u32, first: u32) -> Option<Mount> {
-    let serial = volume.serial.clone().unwrap_or_else(|| format!("vol{number}"));
+    let serial = volume
+        .serial
+        .clone()
+        .unwrap_or_else(|| format!("vol{number}"));
     Some(Mount {
         what: What::Disk {
-            disk: DiskRef { serial: Some(serial), index: first + number },
+            disk: DiskRef {
+                serial: Some(serial),
+                index: first + number,
+            },
             fs_type: volume.fs_type.clone(),
         },
         mount_point: volume.mount_point.as_ref()?.to_string_lossy().into_owned(),

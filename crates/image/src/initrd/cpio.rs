@@ -28,37 +28,75 @@ impl<'a> Archive<'a> {
     }
 
     pub fn directory(&mut self, name: &str) -> io::Result<()> {
-        self.header(&Header { name, mode: S_IFDIR | 0o755, links: 2, size: 0, device: (0, 0) })
+        self.header(&Header {
+            name,
+            mode: S_IFDIR | 0o755,
+            links: 2,
+            size: 0,
+            device: (0, 0),
+        })
     }
 
     pub fn character_device(&mut self, name: &str, major: u32, minor: u32) -> io::Result<()> {
         let device = (major, minor);
-        self.header(&Header { name, mode: S_IFCHR | 0o600, links: 1, size: 0, device })
+        self.header(&Header {
+            name,
+            mode: S_IFCHR | 0o600,
+            links: 1,
+            size: 0,
+            device,
+        })
     }
 
     /// `mode` has the permission bits.
     pub fn file(&mut self, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
         let size = content.len();
-        self.header(&Header { name, mode: S_IFREG | mode, links: 1, size, device: (0, 0) })?;
+        self.header(&Header {
+            name,
+            mode: S_IFREG | mode,
+            links: 1,
+            size,
+            device: (0, 0),
+        })?;
         self.out.write_all(content)?;
         self.pad(size)
     }
 
     pub fn finish(mut self) -> io::Result<()> {
         self.inode = 0;
-        self.header(&Header { name: "TRAILER!!!", mode: 0, links: 1, size: 0, device: (0, 0) })
+        self.header(&Header {
+            name: "TRAILER!!!",
+            mode: 0,
+            links: 1,
+            size: 0,
+            device: (0, 0),
+        })
     }
 
     fn header(&mut self, header: &Header<'_>) -> io::Result<()> {
         let name_size = header.name.len() + 1;
         self.inode += 1;
-        let size = u32::try_from(header.size).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
-        let name_length = u32::try_from(name_size).map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))?;
+        let size =
+            u32::try_from(header.size).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        let name_length = u32::try_from(name_size)
+            .map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))?;
         write!(self.out, "070701")?;
         // inode, mode, uid, gid, links, mtime, size, device, special device, length of name, check
         let (major, minor) = header.device;
         for field in [
-            self.inode, header.mode, 0, 0, header.links, 0, size, 0, 0, major, minor, name_length, 0,
+            self.inode,
+            header.mode,
+            0,
+            0,
+            header.links,
+            0,
+            size,
+            0,
+            0,
+            major,
+            minor,
+            name_length,
+            0,
         ] {
             write!(self.out, "{field:08X}")?;
         }

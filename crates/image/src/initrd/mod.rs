@@ -93,7 +93,11 @@ fn write(vm: &Vm, directory: Option<&Path>, out: &mut dyn Write) -> Result<(), I
         }
     }
     let config = boot::config(vm, names).render();
-    archive.file(guest_init::config::FILE.trim_start_matches('/'), 0o644, config.as_bytes())?;
+    archive.file(
+        guest_init::config::FILE.trim_start_matches('/'),
+        0o644,
+        config.as_bytes(),
+    )?;
     archive.file("init", 0o755, GUEST_INIT)?;
     Ok(archive.finish()?)
 }
@@ -113,9 +117,15 @@ fn files(vm: &Vm, directory: &Path) -> Result<Vec<String>, InitrdError> {
 /// Name without directories and compression, and the module itself.
 fn read_module(directory: &Path, file: &str) -> Result<(String, Vec<u8>), InitrdError> {
     let path = directory.join(file);
-    let packed = fs::read(&path).map_err(|source| InitrdError::Read { path: path.clone(), source })?;
+    let packed = fs::read(&path).map_err(|source| InitrdError::Read {
+        path: path.clone(),
+        source,
+    })?;
     let content = modules::unpack(&path, packed)?;
-    let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
+    let name = Path::new(file)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     let end = name.find(".ko").map_or(name.len(), |at| at + 3);
     Ok((name[..end].to_owned(), content))
 }

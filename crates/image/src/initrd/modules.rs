@@ -50,7 +50,12 @@ impl<'a> Modules<'a> {
         Ok(order)
     }
 
-    fn visit(&self, file: &'a str, seen: &mut HashSet<&'a str>, order: &mut Vec<String>) -> Result<(), InitrdError> {
+    fn visit(
+        &self,
+        file: &'a str,
+        seen: &mut HashSet<&'a str>,
+        order: &mut Vec<String>,
+    ) -> Result<(), InitrdError> {
         if !seen.insert(file) {
             return Ok(());
         }
@@ -79,7 +84,10 @@ fn name_of(file: &str) -> String {
 
 /// The module itself, by the ending of its name.
 pub fn unpack(path: &Path, packed: Vec<u8>) -> Result<Vec<u8>, InitrdError> {
-    let cannot = |source: std::io::Error| InitrdError::Read { path: path.to_owned(), source };
+    let cannot = |source: std::io::Error| InitrdError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let mut module = Vec::new();
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("ko") => return Ok(packed),
@@ -120,22 +128,36 @@ kernel/fs/broken.ko: kernel/fs/absent.ko
     #[test]
     fn dependencies_come_first_and_once() {
         let modules = Modules::parse("6.1", DEP, "kernel/fs/overlay.ko\n");
-        let wanted = [wanted("virtio_mmio", Some("x")), wanted("virtio", Some("x")), wanted("crc32c_intel", None)];
+        let wanted = [
+            wanted("virtio_mmio", Some("x")),
+            wanted("virtio", Some("x")),
+            wanted("crc32c_intel", None),
+        ];
         let files = modules.resolve(&wanted).unwrap();
         let names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
-        assert_eq!(names, ["virtio_ring", "virtio", "virtio_mmio", "crc32c_intel"]);
+        assert_eq!(
+            names,
+            ["virtio_ring", "virtio", "virtio_mmio", "crc32c_intel"]
+        );
     }
 
     #[test]
     fn what_is_built_in_or_optional_needs_no_file() {
         let modules = Modules::parse("6.1", DEP, "kernel/fs/overlay.ko\n");
-        assert!(modules.resolve(&[wanted("overlay", Some("x")), wanted("virtio-rng", None)]).unwrap().is_empty());
+        assert!(
+            modules
+                .resolve(&[wanted("overlay", Some("x")), wanted("virtio-rng", None)])
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn what_is_missing_is_named_with_its_reason() {
         let modules = Modules::parse("6.1.0-cloud", DEP, "");
-        let error = modules.resolve(&[wanted("9p", Some("a 9p share"))]).unwrap_err();
+        let error = modules
+            .resolve(&[wanted("9p", Some("a 9p share"))])
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "Kernel 6.1.0-cloud has no module `9p`, which a 9p share needs; \

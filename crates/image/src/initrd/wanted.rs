@@ -55,7 +55,11 @@ fn volumes(vm: &Vm, list: &mut List) {
     if !vm.volumes.is_empty() {
         list.needed("virtio_blk", "a volume");
     }
-    for volume in vm.volumes.iter().filter(|volume| volume.mount_point.is_some()) {
+    for volume in vm
+        .volumes
+        .iter()
+        .filter(|volume| volume.mount_point.is_some())
+    {
         match volume.fs_type.as_str() {
             // ext4 serves all three. Journals and btrfs ask for their checksums by name, which
             // would need modprobe in the initrd.
@@ -68,7 +72,13 @@ fn volumes(vm: &Vm, list: &mut List) {
                 list.needed("xfs", "a volume with `fsType = \"xfs\"`");
             }
             "btrfs" => {
-                list.optional(&["crc32c_generic", "crc32c_intel", "xxhash_generic", "sha256_generic", "blake2b_generic"]);
+                list.optional(&[
+                    "crc32c_generic",
+                    "crc32c_intel",
+                    "xxhash_generic",
+                    "sha256_generic",
+                    "blake2b_generic",
+                ]);
                 list.needed("btrfs", "a volume with `fsType = \"btrfs\"`");
             }
             "vfat" => {
@@ -113,7 +123,10 @@ struct List {
 
 impl List {
     fn needed(&mut self, name: &'static str, reason: &'static str) {
-        self.add(Wanted { name, reason: Some(reason) });
+        self.add(Wanted {
+            name,
+            reason: Some(reason),
+        });
     }
 
     fn optional(&mut self, names: &[&'static str]) {

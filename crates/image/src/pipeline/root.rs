@@ -42,7 +42,7 @@ pub(super) fn build(
     store: &Store,
     context: &BuildContext,
 ) -> Result<Root, Error> {
-    let mut customisation = Customisation::new(&vm.guest)?;
+    let mut customisation = Customisation::new(vm)?;
     // Hashed here; written where the disk is made.
     customisation.files = gather(&vm.guest, &mut std::io::sink())?;
     let on_disk = !matches!(vm.store.kind, StoreKind::Share(_));

@@ -1,7 +1,6 @@
 //! A VM to build, and what a build needs around it.
 
 #![allow(dead_code, reason = "each test uses a part")]
-#![allow(clippy::unwrap_used, reason = "only tests use it")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,7 @@
 //! Store, volumes, shares and the daemon that serves them.
 
-use super::{missing, named, words};
+use super::{Built, missing, named, words};
 use crate::options::form;
-use crate::problem::Problem;
 use crate::read::{Definition, View};
 use crate::vm::{Access, Create, Share, ShareProto, Store, StoreKind, Virtiofsd, Volume};
 
@@ -25,7 +24,7 @@ pub fn store(definition: &Definition<'_>) -> Store {
     }
 }
 
-pub fn volume(volume: View<'_>) -> Result<Volume, Problem> {
+pub fn volume(volume: View<'_>) -> Built<Volume> {
     let size = volume.unsigned("size");
     Ok(Volume {
         image: volume.path("image").ok_or_else(|| missing("volumes"))?,
@@ -46,7 +45,7 @@ pub fn volume(volume: View<'_>) -> Result<Volume, Problem> {
     })
 }
 
-pub fn share(definition: &Definition<'_>, share: View<'_>) -> Result<Share, Problem> {
+pub fn share(definition: &Definition<'_>, share: View<'_>) -> Built<Share> {
     let tag = share.text("tag").ok_or_else(|| missing("shares"))?;
     Ok(Share {
         tag: named(tag, "shares")?,
@@ -74,7 +73,7 @@ fn access(view: View<'_>) -> Access {
     }
 }
 
-pub fn virtiofsd(definition: &Definition<'_>) -> Result<Virtiofsd, Problem> {
+pub fn virtiofsd(definition: &Definition<'_>) -> Built<Virtiofsd> {
     let vm = definition.vm;
     let as_number = vm
         .unsigned("virtiofsd.threadPoolSize")

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{missing, words};
+use super::{Built, missing, words};
 use crate::guest::{Debian, File, FileContent, Guest, GuestSource, User};
 use crate::options::form;
-use crate::problem::Problem;
 use crate::read::{Definition, View};
 
-pub fn guest(definition: &Definition<'_>) -> Result<Guest, Problem> {
+pub fn guest(definition: &Definition<'_>) -> Built<Guest> {
     let vm = definition.vm;
     Ok(Guest {
         source: source(definition),
@@ -54,14 +53,14 @@ fn user(user: View<'_>) -> User {
     }
 }
 
-fn files(definition: &Definition<'_>) -> Result<BTreeMap<PathBuf, File>, Problem> {
+fn files(definition: &Definition<'_>) -> Built<BTreeMap<PathBuf, File>> {
     let members = definition.vm.members("guest.files");
     members
         .map(|(path, view)| Ok((path.into(), file(definition, view)?)))
         .collect()
 }
 
-fn file(definition: &Definition<'_>, file: View<'_>) -> Result<File, Problem> {
+fn file(definition: &Definition<'_>, file: View<'_>) -> Built<File> {
     let content = match (file.text("text"), file.text("source")) {
         (Some(text), _) => FileContent::Text(text.to_owned()),
         (None, Some(source)) => FileContent::Source(definition.beside(source)),

@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::{machine, missing, words};
-use crate::problem::Problem;
+use super::{Built, machine, missing, words};
 use crate::read::{Definition, View};
 use crate::vm::{
     Arch, CloudHypervisorOptions, CrosvmOptions, FirecrackerOptions, HypervisorOptions, Package,
     PcieRootPort, QemuMachine, QemuOptions, Rosetta, VfkitOptions,
 };
 
-pub fn options(definition: &Definition<'_>) -> Result<HypervisorOptions, Problem> {
+pub fn options(definition: &Definition<'_>) -> Built<HypervisorOptions> {
     let vm = definition.vm;
     let package = |option: &str| vm.text(option).map(|path| definition.beside(path));
     // With cloud-hypervisor, crosvm is started for the graphics alone.
@@ -58,7 +57,7 @@ pub fn options(definition: &Definition<'_>) -> Result<HypervisorOptions, Problem
     })
 }
 
-fn qemu(definition: &Definition<'_>, package: Option<PathBuf>) -> Result<QemuOptions, Problem> {
+fn qemu(definition: &Definition<'_>, package: Option<PathBuf>) -> Built<QemuOptions> {
     let vm = definition.vm;
     let opts = vm.texts("qemu.machineOpts").map(|opts| {
         opts.into_iter()
@@ -80,7 +79,7 @@ fn qemu(definition: &Definition<'_>, package: Option<PathBuf>) -> Result<QemuOpt
     })
 }
 
-fn root_port(port: View<'_>) -> Result<PcieRootPort, Problem> {
+fn root_port(port: View<'_>) -> Built<PcieRootPort> {
     Ok(PcieRootPort {
         id: port
             .string("id")

@@ -6,22 +6,21 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::{missing, words};
+use super::{Built, missing, words};
 use crate::names::Cid;
 use crate::options::form;
-use crate::problem::Problem;
 use crate::read::{Definition, View};
 use crate::vm::{
     Arch, Balloon, Boot, Device, Graphics, GraphicsBackend, Hotplug, Hypervisor, Kernel, MachineId,
     Memory, QemuDevice,
 };
 
-pub fn arch(definition: &Definition<'_>) -> Result<Arch, Problem> {
+pub fn arch(definition: &Definition<'_>) -> Built<Arch> {
     let own = words::optional_word(definition.vm, "guest.arch")?;
     Ok(own.unwrap_or(definition.host.arch))
 }
 
-pub fn vcpu(vm: View<'_>) -> Result<NonZeroU32, Problem> {
+pub fn vcpu(vm: View<'_>) -> Built<NonZeroU32> {
     let vcpu = vm
         .unsigned("vcpu")
         .and_then(|vcpu| u32::try_from(vcpu).ok());
@@ -29,7 +28,7 @@ pub fn vcpu(vm: View<'_>) -> Result<NonZeroU32, Problem> {
         .ok_or_else(|| missing("vcpu"))
 }
 
-pub fn memory(vm: View<'_>) -> Result<Memory, Problem> {
+pub fn memory(vm: View<'_>) -> Built<Memory> {
     let max_mib = vm.unsigned("hotplugMem").unwrap_or(0);
     Ok(Memory {
         mem_mib: vm.unsigned("mem").ok_or_else(|| missing("mem"))?,
@@ -59,7 +58,7 @@ pub fn boot(definition: &Definition<'_>) -> Boot {
     }
 }
 
-pub fn device(device: View<'_>) -> Result<Device, Problem> {
+pub fn device(device: View<'_>) -> Built<Device> {
     let path = device.text("path").ok_or_else(|| missing("devices"))?;
     let qemu = QemuDevice {
         id: device.string("qemu.id"),
@@ -78,7 +77,7 @@ pub fn device(device: View<'_>) -> Result<Device, Problem> {
     }
 }
 
-pub fn vsock(vm: View<'_>) -> Result<Option<Cid>, Problem> {
+pub fn vsock(vm: View<'_>) -> Built<Option<Cid>> {
     let Some(cid) = vm.unsigned("vsock.cid") else {
         return Ok(None);
     };
@@ -108,7 +107,7 @@ pub fn credentials(vm: View<'_>) -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
-pub fn graphics(definition: &Definition<'_>) -> Result<Option<Graphics>, Problem> {
+pub fn graphics(definition: &Definition<'_>) -> Built<Option<Graphics>> {
     let vm = definition.vm;
     let Some(socket) = definition.graphics_socket() else {
         return Ok(None);

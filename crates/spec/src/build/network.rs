@@ -1,11 +1,10 @@
 //! Interfaces and forwarded ports.
 
-use super::{missing, named, words};
-use crate::problem::Problem;
+use super::{Built, missing, named, words};
 use crate::read::View;
 use crate::vm::{Endpoint, ForwardPort, Interface, InterfaceKind};
 
-pub fn interface(interface: View<'_>) -> Result<Interface, Problem> {
+pub fn interface(interface: View<'_>) -> Built<Interface> {
     let text = |option: &str| interface.text(option).ok_or_else(|| missing("interfaces"));
     Ok(Interface {
         id: named(text("id")?, "interfaces")?,
@@ -26,7 +25,7 @@ pub fn interface(interface: View<'_>) -> Result<Interface, Problem> {
     })
 }
 
-pub fn forward_port(forward: View<'_>) -> Result<ForwardPort, Problem> {
+pub fn forward_port(forward: View<'_>) -> Built<ForwardPort> {
     Ok(ForwardPort {
         from: words::word(forward, "from")?,
         proto: words::word(forward, "proto")?,
@@ -35,7 +34,7 @@ pub fn forward_port(forward: View<'_>) -> Result<ForwardPort, Problem> {
     })
 }
 
-fn endpoint(forward: View<'_>, address: &str, port: &str) -> Result<Endpoint, Problem> {
+fn endpoint(forward: View<'_>, address: &str, port: &str) -> Built<Endpoint> {
     let port = forward
         .unsigned(port)
         .and_then(|port| u16::try_from(port).ok());

@@ -160,7 +160,7 @@ impl Form {
     }
 }
 
-/// A MAC or machine identifier; `None` is not one.
+/// 32 hex digits in lower case, from themselves or a UUID; `None` where the text is neither.
 pub fn machine_id(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let dashes: &[usize] = if bytes.len() == 36 {

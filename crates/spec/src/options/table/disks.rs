@@ -141,8 +141,8 @@ pub const OPTIONS: &[Opt] = &[
         "storeDiskSquashfsFlags",
         ARGS,
         Default::List(&["-c", "zstd", "-j", "$NIX_BUILD_CORES"]),
-        "[\"-comp\", \"xz\"]",
-        "Arguments for `mksquashfs`, in place of the default ones.",
+        "[\"-c\", \"xz\"]",
+        "Flags of a squashfs store disk as `gensquashfs` takes them, in place of the default ones.",
     ),
     opt(
         "writableStoreOverlay",
