@@ -71,18 +71,18 @@ impl Problem {
         let (Some(own), Some(option)) = (&self.option, &other.option) else {
             return false;
         };
+        if self.vm != other.vm {
+            return false;
+        }
         let rest = option.strip_prefix(own.as_str());
-        self.vm == other.vm
-            && match self.kind {
-                Kind::Type => {
-                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-                }
-                Kind::Value => {
-                    let of_value = matches!(other.kind, Kind::Value | Kind::Duplicate | Kind::Host);
-                    of_value && rest == Some("")
-                }
-                _ => false,
+        match self.kind {
+            Kind::Type => rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])),
+            Kind::Value => {
+                let of_value = matches!(other.kind, Kind::Value | Kind::Duplicate | Kind::Host);
+                of_value && rest == Some("")
             }
+            _ => false,
+        }
     }
 
     pub(crate) fn value(self, value: impl Into<String>) -> Self {

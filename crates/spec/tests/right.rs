@@ -278,3 +278,67 @@ fn texts_cut_short_are_refused() {
         drop(parse_toml(&source(), &EVERY[..end]));
     }
 }
+
+/// Taking any option away changes the VM, or makes it wrong: none is read in vain.
+#[test]
+fn every_option_has_an_effect() {
+    let table: toml::Table = EVERY.parse().unwrap();
+    let whole = serde_json::to_value(&table).unwrap();
+    let vms = toml(EVERY).vms;
+    let mut places = Vec::new();
+    pointers(&whole, String::new(), &mut places);
+    let mut in_vain = Vec::new();
+    for place in places {
+        let option = place.splitn(4, '/').nth(3).unwrap_or_default();
+        let option = option.replace("~1", "/").replace('/', ".");
+        let known = options::find(&option).filter(|opt| opt.scope != options::Scope::Nix);
+        let Some((parent, name)) = place.rsplit_once('/').filter(|_| known.is_some()) else {
+            continue;
+        };
+        let mut changed = whole.clone();
+        let Some(parent) = changed.pointer_mut(parent).unwrap().as_object_mut() else {
+            continue;
+        };
+        parent.remove(name);
+        match parse_json(&source(), &changed.to_string()) {
+            Ok(fleet) if fleet.vms == vms => in_vain.push(place),
+            _ => {}
+        }
+    }
+    let without_effect = [
+        // Written as they are by default, so that the others can be written.
+        "/vm/web/storeOnDisk",
+        "/vm/web/storeDiskType",
+        "/vm/web/volumes/0/readOnly",
+        "/vm/web/volumes/0/autoCreate",
+        "/vm/web/forwardPorts/0/from",
+        // Of what was not chosen: squashfs, a root share, crosvm itself.
+        "/vm/web/storeDiskSquashfsFlags",
+        "/vm/web/guest/rootShare",
+        "/vm/web/crosvm/package",
+    ];
+    in_vain.retain(|place| !without_effect.contains(&place.as_str()));
+    assert_eq!(in_vain, [] as [&str; 0]);
+}
+
+/// What the list above leaves out.
+#[test]
+fn options_of_other_choices_have_an_effect() {
+    let pairs = [
+        ("storeOnDisk = true", "storeOnDisk = false"),
+        ("storeDiskType = 'erofs'", "storeDiskType = 'squashfs'"),
+        (
+            "storeDiskType = 'squashfs'",
+            "storeDiskType = 'squashfs'\nstoreDiskSquashfsFlags = []",
+        ),
+        (
+            "storeOnDisk = false",
+            "storeOnDisk = false\nguest.rootShare = '9p'",
+        ),
+        ("", "crosvm.package = '/opt/crosvm'"),
+    ];
+    for (one, other) in pairs {
+        let of = |text: &str| web(&format!("[vm.web]\n{text}\n"));
+        assert_ne!(of(one), of(other), "{other}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use spec::options::{self, Default, Opt};
+use spec::options::{self, Default, Opt, Scope, Type};
 use spec::read::{HostDefaults, Source, parse_toml};
 use spec::vm::Arch;
 
@@ -59,6 +59,57 @@ fn defaults_and_null_are_theirs() {
         if kind.starts_with("null or") {
             assert!(opt.nullable, "{name}");
         }
+    }
+}
+
+#[test]
+fn types_are_theirs() {
+    for (name, [kind, _]) in theirs() {
+        let opt = options::find(name).unwrap();
+        let plain = kind.strip_prefix("null or ").unwrap_or(kind);
+        let plain = plain.trim_start_matches('(').trim_end_matches(')');
+        let same = match (plain, opt.kind) {
+            // Ours takes a list of units as well.
+            ("boolean", Type::Either(kinds)) => {
+                name == "guest.enable" && kinds.contains(&Type::Bool)
+            }
+            ("boolean", kind) => kind == Type::Bool,
+            (words, Type::OneOf(ours)) if words.starts_with("one of ") => {
+                let theirs: Vec<&str> = words.split('"').skip(1).step_by(2).collect();
+                let (mut theirs, mut ours) = (theirs, ours.to_vec());
+                theirs.sort_unstable();
+                ours.sort_unstable();
+                theirs == ours
+            }
+            // Every file system that there are programs for.
+            ("string", Type::OneOf(_)) => name == "volumes.*.fsType",
+            (
+                "string" | "non-empty string" | "absolute path" | "lines" | "package",
+                Type::Text(_),
+            ) => true,
+            ("list of (submodule" | "list of submodule", Type::List(Type::Table)) => true,
+            ("list of string", Type::List(Type::Text(_))) => true,
+            ("open submodule of (JSON value" | "attribute set", Type::Json) => true,
+            (text, Type::Int { min, .. }) if text.starts_with("positive") => min == 1,
+            // The last number of the range is theirs; 0 is no port.
+            (text, Type::Int { min, max }) if text.starts_with("16 bit") => {
+                (min, max) == (1, 65535)
+            }
+            (text, Type::Int { min, .. }) if text.starts_with("unsigned") => min == 0,
+            ("signed integer", Type::Int { .. }) => true,
+            (
+                text,
+                Type::Map {
+                    values: Type::Text(_),
+                    ..
+                },
+            ) => text.starts_with("attribute set of "),
+            (text, Type::Either([Type::Text(_), Type::Int { .. }])) => {
+                text.starts_with("string or (unsigned integer")
+            }
+            (_, kind) => kind == Type::Anything && opt.scope == Scope::Nix,
+        };
+        assert!(same, "{name}: {kind}, and ours is {}", opt.kind);
     }
 }
 
