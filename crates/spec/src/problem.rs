@@ -66,14 +66,12 @@ impl Problem {
         Self { kind, ..self }
     }
 
-    /// Whether this says already that a value is wrong of which `other` says something too.
+    /// Whether this says already that a value is wrong of which `other`, of the same VM, says
+    /// something too.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let (Some(own), Some(option)) = (&self.option, &other.option) else {
             return false;
         };
-        if self.vm != other.vm {
-            return false;
-        }
         let rest = option.strip_prefix(own.as_str());
         match self.kind {
             Kind::Type => rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])),

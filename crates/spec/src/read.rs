@@ -10,6 +10,7 @@ mod unknown;
 mod view;
 mod walk;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 pub(crate) use definition::Definition;
@@ -192,9 +193,17 @@ impl<'a> Reading<'a> {
             problems.map(move |problem| (index, problem))
         });
         let of_sense = alone.chain(checks::fleet(&definitions));
+        let mut said: HashMap<Option<&str>, Vec<&Problem>> = HashMap::new();
+        for problem in &problems {
+            said.entry(problem.vm.as_deref()).or_default().push(problem);
+        }
+        let is_news = |problem: &Problem| {
+            let said = said.get(&problem.vm.as_deref());
+            !said.is_some_and(|said| said.iter().any(|said| said.covers(problem)))
+        };
         let of_sense: Vec<Problem> = of_sense
             .map(|(index, problem)| self.located(&vms[index].0, &vms[index].2, problem))
-            .filter(|problem| !problems.iter().any(|said| said.covers(problem)))
+            .filter(is_news)
             .collect();
         problems.extend(of_sense);
         match problems.is_empty() {
