@@ -7,6 +7,7 @@ mod guest;
 mod machine;
 mod network;
 mod paths;
+mod shares;
 mod unique;
 mod volumes;
 
@@ -22,6 +23,7 @@ pub fn vm(vm: &Definition<'_>) -> Vec<Problem> {
     machine::check(vm, &mut problems);
     volumes::check(vm, &mut problems);
     paths::check(vm, &mut problems);
+    shares::check(vm, &mut problems);
     network::check(vm, &mut problems);
     guest::check(vm, &mut problems);
     problems

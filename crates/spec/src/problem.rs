@@ -4,6 +4,31 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// What sort of thing is wrong, for programs that read problems.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The text is neither TOML nor JSON.
+    Syntax,
+    /// No option has this name.
+    Unknown,
+    /// Required, and not there.
+    Missing,
+    /// A value of another type.
+    Type,
+    /// A value of the right type that is not accepted.
+    Value,
+    /// A value that another option or another VM has already.
+    Duplicate,
+    /// Options that exclude each other, or one that needs another.
+    #[default]
+    Conflict,
+    /// More than the host has.
+    Host,
+    /// What the hypervisor cannot do.
+    Unsupported,
+}
+
 /// One thing that is wrong, with its place in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -13,6 +38,7 @@ pub struct Problem {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
+    pub kind: Kind,
     pub vm: Option<String>,
     /// `volumes[0].size`
     pub option: Option<String>,
@@ -34,6 +60,29 @@ impl Problem {
             message: message.into(),
             ..Self::default()
         }
+    }
+
+    pub(crate) fn kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Whether this says already that a value is wrong of which `other` says something too.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let (Some(own), Some(option)) = (&self.option, &other.option) else {
+            return false;
+        };
+        let rest = option.strip_prefix(own.as_str());
+        self.vm == other.vm
+            && match self.kind {
+                Kind::Type => {
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                }
+                Kind::Value => {
+                    let of_value = matches!(other.kind, Kind::Value | Kind::Duplicate | Kind::Host);
+                    of_value && rest == Some("")
+                }
+                _ => false,
+            }
     }
 
     pub(crate) fn value(self, value: impl Into<String>) -> Self {

@@ -6,6 +6,7 @@
 mod definition;
 mod fleet;
 mod locate;
+mod unknown;
 mod view;
 mod walk;
 
@@ -19,8 +20,8 @@ use crate::checks;
 use crate::names::VmName;
 use crate::options::closest;
 use crate::place::Lines;
-pub use crate::problem::{Problem, Problems};
-use crate::tree::{Node, Offset, SyntaxError, Value, json, toml};
+pub use crate::problem::{Kind, Problem, Problems};
+use crate::tree::{Entry, Node, Offset, SyntaxError, Value, json, toml};
 use crate::vm::Arch;
 
 /// Where a text is from.
@@ -83,7 +84,7 @@ impl<'a> Reading<'a> {
 
     fn syntax(&self, language: &str, error: SyntaxError) -> Problems {
         let message = format!("Not {language}: {}", error.message);
-        Problems::new(vec![self.problem(error.at, message)])
+        Problems::new(vec![self.problem(error.at, message).kind(Kind::Syntax)])
     }
 
     fn problem(&self, at: Offset, message: impl Into<String>) -> Problem {
@@ -119,7 +120,7 @@ impl<'a> Reading<'a> {
         if vms.is_empty() && problems.is_empty() {
             problems.push(Problem {
                 hint: Some("a VM is a table `[vm.NAME]`; `microvm init` writes one".to_owned()),
-                ..self.problem(0, "No VM is defined here")
+                ..self.problem(0, "No VM is defined here").kind(Kind::Missing)
             });
         }
         let vms = vms
@@ -137,7 +138,7 @@ impl<'a> Reading<'a> {
     fn top_level(&self, root: &Node) -> Vec<Problem> {
         if !matches!(root.value, Value::Table(_)) {
             let message = format!("The definition is {}, not a table", root.kind());
-            return vec![self.problem(root.at, message)];
+            return vec![self.problem(root.at, message).kind(Kind::Type)];
         }
         let mut problems = Vec::new();
         for entry in root.entries() {
@@ -145,74 +146,81 @@ impl<'a> Reading<'a> {
                 ("vm", Value::Table(_)) | ("$schema", Value::Text(_)) => {}
                 ("vm", _) => {
                     let message = format!("`vm` is {}, not a table of VMs", entry.node.kind());
-                    problems.push(self.problem(entry.node.at, message));
+                    let problem = self.problem(entry.node.at, message).kind(Kind::Type);
+                    problems.push(problem.hint("a VM is a table `[vm.NAME]`"));
                 }
-                (key, _) => problems.push(self.unknown_top_level(key, entry.key_at)),
+                _ => problems.push(self.unknown_top_level(entry)),
             }
         }
         problems
     }
 
-    fn unknown_top_level(&self, key: &str, at: Offset) -> Problem {
+    fn unknown_top_level(&self, entry: &Entry) -> Problem {
+        let key = &entry.key;
         let near = closest(key, std::iter::once("vm"));
-        let option = crate::options::find(key).map(|opt| opt.name);
-        Problem {
-            accepted: Some("`vm`, the table of VMs".to_owned()),
-            hint: option
-                .map(|name| format!("`{name}` is an option of a VM: put it into `[vm.NAME]`")),
-            ..self
-                .problem(at, format!("Unknown table or key `{key}`"))
-                .nearest(near)
+        let problem = self
+            .problem(entry.key_at, format!("Unknown table or key `{key}`"))
+            .kind(Kind::Unknown)
+            .accepted("`vm`, the table of VMs")
+            .nearest(near);
+        match (crate::options::find(key), &entry.node.value) {
+            (Some(opt), _) => {
+                let name = opt.name;
+                problem.hint(format!(
+                    "`{name}` is an option of a VM: put it into `[vm.NAME]`"
+                ))
+            }
+            (None, Value::Table(_)) if near.is_none() => {
+                problem.hint(format!("a VM of this name is `[vm.{key}]`"))
+            }
+            _ => problem,
         }
     }
 
     /// Checks VMs, alone and together, and makes them where nothing is wrong.
     fn vms(self, vms: Vec<(String, Offset, Node)>) -> Result<Fleet, Problems> {
-        let mut problems = Vec::new();
-        for (name, at, node) in &vms {
-            if let Err(wrong) = VmName::try_from(name.clone()) {
-                let message = match name.as_str() {
-                    "" => "The empty string cannot be the name of a VM".to_owned(),
-                    _ => format!("`{}` cannot be the name of a VM", name.escape_debug()),
-                };
-                let problem = self.problem(*at, message).accepted(wrong.accepted);
-                problems.push(Problem {
-                    vm: Some(name.clone()),
-                    ..problem
-                });
-            }
-            problems.extend(self.wrong_in(name, node));
-        }
+        let mut problems: Vec<Problem> = vms
+            .iter()
+            .flat_map(|(name, at, node)| self.of_form(name, *at, node))
+            .collect();
         let definitions: Vec<Definition<'_>> = vms
             .iter()
             .map(|(name, _, node)| Definition::new(name, node, &self.source))
             .collect();
-        for (index, problem) in checks::fleet(&definitions) {
-            let (name, _, node) = &vms[index];
-            problems.push(self.located(name, node, problem));
+        let alone = definitions.iter().enumerate().flat_map(|(index, vm)| {
+            let problems = checks::vm(vm).into_iter();
+            problems.map(move |problem| (index, problem))
+        });
+        let of_sense = alone.chain(checks::fleet(&definitions));
+        let of_sense: Vec<Problem> = of_sense
+            .map(|(index, problem)| self.located(&vms[index].0, &vms[index].2, problem))
+            .filter(|problem| !problems.iter().any(|said| said.covers(problem)))
+            .collect();
+        problems.extend(of_sense);
+        match problems.is_empty() {
+            true => self.built(vms),
+            false => Err(Problems::new(problems)),
         }
-        if !problems.is_empty() {
-            return Err(Problems::new(problems));
-        }
-        self.built(vms)
     }
 
-    fn wrong_in(&self, name: &str, node: &Node) -> Vec<Problem> {
+    /// What is wrong with the name of a VM, and with the names and types in it.
+    fn of_form(&self, name: &str, at: Offset, node: &Node) -> Vec<Problem> {
         let vm = Some(name.to_owned());
-        let of_form = walk::walk(node).into_iter().map(|(at, problem)| {
-            self.placed(
-                at,
-                Problem {
-                    vm: vm.clone(),
-                    ..problem
-                },
-            )
-        });
-        let definition = Definition::new(name, node, &self.source);
-        let of_sense = checks::vm(&definition).into_iter();
-        of_form
-            .chain(of_sense.map(|problem| self.located(name, node, problem)))
-            .collect()
+        let mut problems = Vec::new();
+        if let Err(wrong) = VmName::try_from(name.to_owned()) {
+            let message = match name {
+                "" => "The empty string cannot be the name of a VM".to_owned(),
+                _ => format!("`{}` cannot be the name of a VM", name.escape_debug()),
+            };
+            let problem = self.problem(at, message).kind(Kind::Value);
+            problems.push(problem.accepted(wrong.accepted));
+        }
+        let in_it = walk::walk(node).into_iter();
+        problems.extend(in_it.map(|(at, problem)| self.placed(at, problem)));
+        for problem in &mut problems {
+            problem.vm.clone_from(&vm);
+        }
+        problems
     }
 
     fn located(&self, name: &str, node: &Node, problem: Problem) -> Problem {

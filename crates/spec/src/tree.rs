@@ -20,8 +20,10 @@ pub enum Value {
     Null,
     Bool(bool),
     Int(i64),
-    /// A number that is no 64-bit integer (or a TOML date), as written.
+    /// A number that is no 64-bit integer, as written.
     Other(String),
+    /// TOML only, as written.
+    Date(String),
     Text(String),
     List(Vec<Node>),
     Table(Vec<Entry>),
@@ -68,11 +70,16 @@ impl Node {
 
     /// What it is called in a message: `a string`.
     pub fn kind(&self) -> &'static str {
-        match self.value {
+        let is_digit = |b: u8| b.is_ascii_digit();
+        match &self.value {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Int(_) => "a number",
+            Value::Other(text) if text.trim_start_matches('-').bytes().all(is_digit) => {
+                "a number that is too large"
+            }
             Value::Other(_) => "a number that is no integer",
+            Value::Date(_) => "a date",
             Value::Text(_) => "a string",
             Value::List(_) => "a list",
             Value::Table(_) => "a table",
@@ -85,7 +92,9 @@ impl Node {
             Value::Null => "null".to_owned(),
             Value::Bool(value) => value.to_string(),
             Value::Int(value) => value.to_string(),
-            Value::Other(text) | Value::Text(text) => text.escape_debug().to_string(),
+            Value::Other(text) | Value::Date(text) | Value::Text(text) => {
+                text.escape_debug().to_string()
+            }
             Value::List(items) => format!("[ {} items ]", items.len()),
             Value::Table(entries) => format!("{{ {} entries }}", entries.len()),
         };
@@ -105,7 +114,7 @@ impl Node {
             Value::Other(text) => text
                 .parse::<f64>()
                 .map_or_else(|_| text.as_str().into(), Json::from),
-            Value::Text(text) => Json::from(text.as_str()),
+            Value::Text(text) | Value::Date(text) => Json::from(text.as_str()),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Table(entries) => entries
                 .iter()

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::network::{HostPort, host_ports};
-use crate::problem::Problem;
+use super::paths::{plain, sockets};
+use crate::problem::{Kind, Problem};
 use crate::read::Definition;
 
 /// Problems between VMs, each with the index of the VM that came second.
@@ -13,24 +14,18 @@ pub fn fleet(vms: &[Definition<'_>]) -> Vec<(usize, Problem)> {
         seen: HashMap::new(),
         problems: Vec::new(),
     };
-    let mut ports = HashMap::new();
+    let (mut ports, mut written) = (HashMap::new(), HashMap::new());
     for (index, vm) in vms.iter().enumerate() {
         interfaces(index, vm, &mut shared);
         if let Some(cid) = vm.vm.int("vsock.cid") {
             shared.add(index, "CID", cid.to_string(), "vsock.cid".to_owned());
         }
-        for (at, volume) in vm.vm.items("volumes").enumerate() {
-            // Several VMs may read one image, as long as none of them writes.
-            let image = volume.text("image").filter(|image| image.starts_with('/'));
-            if let Some(image) = image.filter(|_| !volume.bool("readOnly")) {
-                shared.add(
-                    index,
-                    "image",
-                    image.to_owned(),
-                    format!("volumes[{at}].image"),
-                );
+        for (option, socket) in sockets(vm) {
+            if socket.starts_with('/') {
+                shared.add(index, "socket", plain(&socket), option);
             }
         }
+        images(index, vm, &mut written, &mut shared);
         forwards(index, vm, &mut ports, &mut shared);
     }
     shared.problems
@@ -53,8 +48,31 @@ impl Shared<'_, '_> {
 
     fn report(&mut self, index: usize, first: usize, what: &str, value: &str, option: String) {
         let message = format!("VM `{}` has the {what} `{value}` too", self.vms[first].name);
-        self.problems
-            .push((index, Problem::about(option, message).value(value)));
+        let problem = Problem::about(option, message).kind(Kind::Duplicate);
+        self.problems.push((index, problem.value(value)));
+    }
+}
+
+/// Who has an image, and whether it writes to it.
+type Images = HashMap<String, Vec<(usize, bool)>>;
+
+/// Several VMs may read one image, as long as none of them writes.
+fn images(index: usize, vm: &Definition<'_>, images: &mut Images, shared: &mut Shared<'_, '_>) {
+    for (at, volume) in vm.vm.items("volumes").enumerate() {
+        let absolute = volume.text("image").filter(|image| image.starts_with('/'));
+        let Some(image) = absolute.map(plain) else {
+            continue;
+        };
+        let writes = !volume.bool("readOnly");
+        let users = images.entry(image.clone()).or_default();
+        let other = users
+            .iter()
+            .find(|(other, also)| *other != index && (writes || *also));
+        if let Some((first, _)) = other {
+            let option = format!("volumes[{at}].image");
+            shared.report(index, *first, "image", &image, option);
+        }
+        users.push((index, writes));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is in the guest.
 
 use super::unique::Unique;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::read::Definition;
 
 pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
@@ -20,8 +20,68 @@ pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
             .accepted("`kernel` as a path, and `initrdPath`"),
         );
     }
+    match vm.is_given() {
+        true => given(vm, problems),
+        false => built(vm, problems),
+    }
     users(vm, problems);
     files(vm, problems);
+}
+
+/// What would go into a guest, where there is none to build.
+fn given(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
+    const PUT_IN: [&str; 8] = [
+        "rootPassword",
+        "sshKeys",
+        "users",
+        "autologin",
+        "files",
+        "enable",
+        "network",
+        "run",
+    ];
+    for name in PUT_IN {
+        let option = format!("guest.{name}");
+        let written = vm.vm.at(&option);
+        // A boolean `guest.enable` is the Nix side's.
+        if written.is_empty() || vm.vm.own_bool(&option).is_some() {
+            continue;
+        }
+        let message = "Has no effect: `kernel` and `initrdPath` bring a guest that is complete";
+        problems.push(
+            Problem::about(option, message).hint(
+                "remove it, or give `guest.directory` or `guest.debian` to have a guest built",
+            ),
+        );
+    }
+}
+
+fn built(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
+    if vm.vm.own_bool("guest.enable") == Some(false) {
+        let problem = Problem::about(
+            "guest.enable",
+            "`false` means something to NixOS guests only",
+        );
+        problems.push(
+            problem
+                .value("false")
+                .accepted("a list of the units that the guest starts"),
+        );
+    }
+    // A directory or a command may bring users of its own.
+    let all_known = !vm.vm.is_set("guest.directory") && vm.vm.at("guest.run").is_empty();
+    let autologin = vm.vm.text("guest.autologin").filter(|_| all_known);
+    if let Some(name) = autologin.filter(|name| *name != "root") {
+        let mut users = vm.vm.members("guest.users").map(|(name, _)| name);
+        if !users.any(|user| user == name) {
+            problems.push(
+                Problem::about("guest.autologin", format!("The guest has no user `{name}`"))
+                    .kind(Kind::Value)
+                    .value(name)
+                    .hint(format!("add `[vm.{}.guest.users.{name}]`", vm.name)),
+            );
+        }
+    }
 }
 
 fn users(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
@@ -46,6 +106,10 @@ fn users(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
 fn files(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
     for (path, file) in vm.vm.members("guest.files") {
         let option = format!("guest.files.\"{path}\"");
+        if path == "/" {
+            let problem = Problem::about(&option, "`/` is a directory, not a file");
+            problems.push(problem.value(path));
+        }
         let message = match (file.is_set("text"), file.is_set("source")) {
             (true, true) => "The file has both `text` and `source`",
             (false, false) => "The file has neither `text` nor `source`",

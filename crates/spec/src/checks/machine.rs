@@ -2,13 +2,31 @@
 
 use super::unique::Unique;
 use crate::options::closest;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::read::Definition;
 
 pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
+    processors(vm, problems);
     memory(vm, problems);
     kernel(vm, problems);
     devices(vm, problems);
+}
+
+/// More processors than the host has are slow, not wrong; so many more are a mistake.
+fn processors(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
+    let (Some(vcpu), Some(host)) = (vm.vm.unsigned("vcpu"), vm.host.cpus) else {
+        return;
+    };
+    let limit = 64.max(16 * u64::from(host));
+    if vcpu > limit {
+        let message = format!("`{vcpu}` is far beyond the {host} processors that this host has");
+        let problem = Problem::about("vcpu", message).kind(Kind::Host);
+        problems.push(
+            problem
+                .value(vcpu.to_string())
+                .accepted(format!("a number from 1 to {limit} on this host")),
+        );
+    }
 }
 
 fn memory(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
@@ -17,7 +35,14 @@ fn memory(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
         && mem > host
     {
         let message = format!("`{mem}` MiB is more than the {host} MiB that this host has");
-        problems.push(Problem::about("mem", message).value(mem.to_string()));
+        let problem = Problem::about("mem", message).kind(Kind::Host);
+        problems.push(problem.value(mem.to_string()));
+    }
+    if let Some(mem) = mem.filter(|mem| mem % 2 == 1 && vm.vm.bool("hugepageMem")) {
+        let message =
+            format!("`{mem}` MiB is no whole number of huge pages, which have 2 MiB each");
+        let problem = Problem::about("mem", message).value(mem.to_string());
+        problems.push(problem.accepted("an even number with `hugepageMem`"));
     }
     let (hotplug, plugged) = (
         vm.vm.unsigned("hotplugMem"),

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::unique::Unique;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::read::{Definition, View};
 
 pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
@@ -54,7 +54,7 @@ fn of_type(interface: View<'_>, option: &dyn Fn(&str) -> String) -> Vec<Problem>
             let accepted = crate::options::find(&option(name)).map(|opt| opt.kind.accepted());
             problems.push(Problem {
                 accepted,
-                ..Problem::about(option(name), message)
+                ..Problem::about(option(name), message).kind(Kind::Missing)
             });
         }
     }
@@ -130,7 +130,8 @@ fn forwards(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
                 port.port,
                 first.option()
             );
-            problems.push(Problem::about(port.option(), message).value(port.port.to_string()));
+            let problem = Problem::about(port.option(), message).kind(Kind::Duplicate);
+            problems.push(problem.value(port.port.to_string()));
         }
     }
 }

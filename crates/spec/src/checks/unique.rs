@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 
 /// Remembers which option had a value first.
 pub struct Unique {
@@ -25,7 +25,8 @@ impl Unique {
             Some(first) => {
                 let what = self.what;
                 let message = format!("`{value}` is {what} that `{first}` has already");
-                problems.push(Problem::about(option, message).value(value));
+                let problem = Problem::about(option, message).kind(Kind::Duplicate);
+                problems.push(problem.value(value));
             }
             None => {
                 self.seen.insert(value.to_owned(), option.to_owned());

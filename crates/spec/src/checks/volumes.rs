@@ -1,5 +1,6 @@
 //! Volumes: their size, label and serial.
 
+use super::paths::plain;
 use super::unique::Unique;
 use crate::problem::Problem;
 use crate::read::{Definition, View};
@@ -8,11 +9,18 @@ use crate::read::{Definition, View};
 const STORE: &str = "store";
 
 pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
-    let mut images = Unique::new("an image");
+    let (mut images, mut labels) = (Unique::new("an image"), Unique::new("a label"));
     for (index, volume) in vm.vm.items("volumes").enumerate() {
         let option = |name: &str| format!("volumes[{index}].{name}");
         if let Some(image) = volume.text("image") {
-            images.add(plain(image), &option("image"), problems);
+            images.add(&plain(image), &option("image"), problems);
+            if image.ends_with('/') {
+                let message = format!("`{image}` is a directory, not the file of an image");
+                problems.push(Problem::about(option("image"), message).value(image));
+            }
+        }
+        if let Some(label) = volume.text("label") {
+            labels.add(label, &option("label"), problems);
         }
         if volume.bool("autoCreate") && !volume.is_set("size") {
             problems.push(
@@ -21,14 +29,24 @@ pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
                     .hint("with `autoCreate = false` the image has to be there already"),
             );
         }
+        problems.extend(created(volume, &option("fsType")));
         problems.extend(label(volume, &option("label")));
     }
     serials(vm, problems);
 }
 
-/// The same file by the shorter way.
-pub fn plain(image: &str) -> &str {
-    image.trim_start_matches("./")
+/// File systems that are made whole from a tree, not formatted and then written to.
+fn created(volume: View<'_>, option: &str) -> Option<Problem> {
+    let fs_type = volume.text("fsType")?;
+    let whole = matches!(fs_type, "erofs" | "squashfs" | "iso9660");
+    (whole && volume.bool("autoCreate")).then(|| {
+        Problem::about(
+            option,
+            format!("An empty volume cannot be made with `{fs_type}`"),
+        )
+        .value(fs_type)
+        .hint("set `autoCreate = false` for an image that is there already")
+    })
 }
 
 fn label(volume: View<'_>, option: &str) -> Option<Problem> {

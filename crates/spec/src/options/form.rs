@@ -14,6 +14,10 @@ pub enum Form {
     Line,
     /// One line that is not empty.
     Word,
+    /// One line that no message may repeat, which may be empty.
+    Secret,
+    /// A line of `authorized_keys`.
+    SshKey,
     /// A path on the host, relative or absolute.
     HostPath,
     AbsolutePath,
@@ -48,7 +52,8 @@ impl Form {
     pub fn accepted(self) -> &'static str {
         match self {
             Self::Lines => "text without NUL",
-            Self::Line => "one line of text without control characters",
+            Self::Line | Self::Secret => "one line of text without control characters",
+            Self::SshKey => "a public key on one line, such as `ssh-ed25519 AAAA… you@host`",
             Self::Word => "one line of text that is not empty, without control characters",
             Self::HostPath => "a path that is not empty, without NUL and line breaks",
             Self::AbsolutePath => "an absolute path, such as `/srv/data`",
@@ -92,7 +97,8 @@ impl Form {
     pub fn accepts(self, text: &str) -> bool {
         match self {
             Self::Lines => !text.contains('\0'),
-            Self::Line => is_line(text),
+            Self::Line | Self::Secret => is_line(text),
+            Self::SshKey => is_line(text) && is_ssh_key(text),
             Self::Word => !text.is_empty() && is_line(text),
             Self::HostPath => !text.is_empty() && is_line(text),
             Self::AbsolutePath => text.starts_with('/') && is_line(text),
@@ -116,6 +122,28 @@ impl Form {
             Self::Suite => is_word(text, 64, b"-_.") && !text.starts_with(['-', '.']),
             Self::Package => is_package(text),
             Self::Url => is_url(text),
+        }
+    }
+
+    /// Whether a text of this form must stay out of messages and logs.
+    pub fn hides(self, text: &str) -> bool {
+        match self {
+            Self::Secret => true,
+            Self::SshKey => text.contains("PRIVATE KEY"),
+            _ => false,
+        }
+    }
+
+    /// How to go on from a text that is not accepted.
+    pub fn advice(self, text: &str) -> Option<&'static str> {
+        match self {
+            Self::SshKey if self.hides(text) => {
+                Some("this is a private key; the public one is in the file that ends in `.pub`")
+            }
+            Self::SshKey if text.ends_with(".pub") => {
+                Some("the key itself goes here, not the file that holds it")
+            }
+            _ => None,
         }
     }
 
@@ -186,6 +214,18 @@ fn is_word(text: &str, max: usize, others: &[u8]) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
+}
+
+/// sshd(8): perhaps options, a type, the key in base64 (whose first bytes are a length, so that
+/// it begins with `AAAA`), perhaps a comment.
+fn is_ssh_key(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.windows(2).any(|pair| {
+        let known = ["ssh-", "ecdsa-", "sk-"]
+            .iter()
+            .any(|start| pair[0].starts_with(start));
+        known && pair[1].starts_with("AAAA")
+    })
 }
 
 /// systemd.unit(5): at most 255 characters with one of the known endings.
@@ -282,6 +322,10 @@ mod tests {
     #[case(Form::CredentialName, "a/b", false)]
     #[case(Form::Url, "file:///srv/mirror", true)]
     #[case(Form::Url, "ftp://x", false)]
+    #[case(Form::SshKey, "ssh-ed25519 AAAAC3Nz you@host", true)]
+    #[case(Form::SshKey, "command=\"a b\" ecdsa-sha2-nistp256 AAAAE2", true)]
+    #[case(Form::SshKey, "-----BEGIN OPENSSH PRIVATE KEY-----", false)]
+    #[case(Form::SshKey, "~/.ssh/id_ed25519.pub", false)]
     fn forms(#[case] form: Form, #[case] text: &str, #[case] right: bool) {
         assert_eq!(form.accepts(text), right);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::locate;
 use crate::names::VmName;
 use crate::place::Lines;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::tree::{Node, Offset};
 use crate::vm::Vm;
 
@@ -36,8 +36,8 @@ impl Fleet {
         }
     }
 
-    /// A problem at an option of a VM, such as `shares[0].proto`; where the option is not
-    /// written, at what would hold it.
+    /// What a hypervisor cannot do, at an option of a VM, such as `shares[0].proto`; where the
+    /// option is not written, at what would hold it.
     pub fn problem_at(&self, vm: &VmName, option_path: &str, message: String) -> Problem {
         let at = self
             .written
@@ -48,6 +48,7 @@ impl Fleet {
             file: self.file.clone(),
             line,
             column,
+            kind: Kind::Unsupported,
             vm: Some(vm.to_string()),
             ..Problem::about(option_path, message)
         }

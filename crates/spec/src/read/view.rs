@@ -56,6 +56,16 @@ impl<'a> View<'a> {
         self.at(path).written().is_some()
     }
 
+    /// Whether nothing is written, or null, or a list or table without members.
+    pub fn is_empty(self) -> bool {
+        match self.written() {
+            None => true,
+            Some(Value::List(items)) => items.is_empty(),
+            Some(Value::Table(entries)) => entries.is_empty(),
+            Some(_) => false,
+        }
+    }
+
     /// Whether anything is written, null too.
     pub fn is_written(self) -> bool {
         self.node.is_some()

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::options::form::Form;
 use crate::options::shape::{self, Shape};
-use crate::options::{Default, Opt, Type, below, meant, nearest};
-use crate::problem::Problem;
+use crate::options::{Default, Opt, Type};
+use crate::problem::{Kind, Problem};
 use crate::tree::{Entry, Node, Offset, Value};
 
 /// Everything that is wrong with the form of a VM.
@@ -47,8 +47,14 @@ impl fmt::Display for Path<'_> {
 }
 
 impl Walk {
-    fn report(&mut self, at: Offset, path: &Path<'_>, message: impl Into<String>) -> &mut Problem {
-        let mut problem = Problem::about(path.to_string(), message);
+    fn report(
+        &mut self,
+        at: Offset,
+        path: &Path<'_>,
+        kind: Kind,
+        message: impl Into<String>,
+    ) -> &mut Problem {
+        let mut problem = Problem::about(path.to_string(), message).kind(kind);
         problem.option = problem.option.filter(|option| !option.is_empty());
         self.found.push((at, problem));
         let (_, problem) = self.found.last_mut().expect("one was pushed");
@@ -62,8 +68,16 @@ impl Walk {
             Value::Bool(false) => shape.opt.is_some_and(Opt::takes_false_for_null),
             _ => false,
         };
+        let found = self.found.len();
         if !is_null {
             self.kind(node, kind, shape, path);
+        }
+        // Who gets these wrong has most often counted in another unit.
+        let in_mib = shape.opt.is_some_and(|opt| opt.meaning.contains("MiB"));
+        if let (Type::Int { min, max }, true) = (kind, in_mib)
+            && let Some((_, problem)) = self.found.get_mut(found)
+        {
+            problem.accepted = Some(format!("a number of MiB from {min} to {max}"));
         }
     }
 
@@ -111,8 +125,8 @@ impl Walk {
     fn missing(&mut self, at: Offset, shape: &'static Shape, path: &Path<'_>) {
         match shape.opt {
             Some(opt) if opt.default == Default::Required => {
-                self.report(at, path, "Required, and not given").accepted =
-                    Some(opt.kind.accepted());
+                let problem = self.report(at, path, Kind::Missing, "Required, and not given");
+                problem.accepted = Some(opt.kind.accepted());
             }
             Some(_) => {}
             None => {
@@ -139,7 +153,7 @@ impl Walk {
                     "" => "The empty string cannot be a name here".to_owned(),
                     key => format!("`{}` cannot be a name here", key.escape_debug()),
                 };
-                let problem = self.report(entry.key_at, &path, message);
+                let problem = self.report(entry.key_at, &path, Kind::Value, message);
                 problem.value = Some(entry.key.clone());
                 problem.accepted = Some(keys.accepted().to_owned());
                 problem.nearest = keys.mended(&entry.key);
@@ -152,14 +166,16 @@ impl Walk {
         if form.accepts(text) {
             return;
         }
-        let message = match text.is_empty() {
-            true => "The empty string is not accepted here".to_owned(),
-            false => format!("`{}` is not accepted here", node.shown()),
+        let message = match text {
+            "" => "The empty string is not accepted here".to_owned(),
+            _ if form.hides(text) => "The value is not accepted here".to_owned(),
+            _ => format!("`{}` is not accepted here", node.shown()),
         };
-        let problem = self.report(node.at, path, message);
-        problem.value = Some(node.shown());
+        let problem = self.report(node.at, path, Kind::Value, message);
+        problem.value = (!form.hides(text)).then(|| node.shown());
         problem.accepted = Some(form.accepted().to_owned());
         problem.nearest = form.mended(text);
+        problem.hint = form.advice(text).map(str::to_owned);
     }
 
     fn word(&mut self, node: &Node, text: &str, words: &[&str], path: &Path<'_>) {
@@ -168,7 +184,7 @@ impl Walk {
         }
         let message = format!("`{}` is not one of the values", node.shown());
         let near = crate::options::closest(text, words.iter().copied());
-        let problem = self.report(node.at, path, message);
+        let problem = self.report(node.at, path, Kind::Value, message);
         problem.value = Some(node.shown());
         problem.accepted = Some(
             words
@@ -185,51 +201,40 @@ impl Walk {
             Type::Text(form) => format!("a string: {}", form.accepted()),
             _ => kind.accepted(),
         };
+        let hidden = matches!(kind, Type::Text(form) if form.hides(""));
         let (message, value) = match node.value {
             Value::List(_) | Value::Table(_) | Value::Null => {
                 (format!("Found {}", node.kind()), None)
             }
+            _ if hidden => (format!("Found {}", node.kind()), None),
             _ => {
-                let shown = node.shown();
+                let shown = match node.value {
+                    Value::Text(_) => format!("\"{}\"", node.shown()),
+                    _ => node.shown(),
+                };
                 (format!("`{shown}` is {}", node.kind()), Some(shown))
             }
         };
-        let problem = self.report(node.at, path, message);
+        let brackets = kind == Type::List(&Type::Table) && matches!(node.value, Value::Table(_));
+        let problem = self.report(node.at, path, Kind::Type, message);
         problem.value = value;
         problem.accepted = Some(accepted);
+        if brackets {
+            problem.hint = Some("in TOML its tables have two brackets: `[[…]]`".to_owned());
+        }
     }
 
     fn out_of_range(&mut self, node: &Node, kind: Type, path: &Path<'_>) {
-        let problem = self.report(node.at, path, format!("`{}` is out of range", node.shown()));
+        let message = format!("`{}` is out of range", node.shown());
+        let problem = self.report(node.at, path, Kind::Value, message);
         problem.value = Some(node.shown());
         problem.accepted = Some(kind.accepted());
     }
 
     fn unknown(&mut self, entry: &Entry, shape: &'static Shape, path: &Path<'_>) {
-        let near = meant(&entry.key, shape);
-        let prefix = path.to_string();
-        let elsewhere = nearest(&entry.key).filter(|_| near.is_none());
-        let known: Vec<&str> = shape.members().map(|(name, _)| name).collect();
-        let problem = self.report(
-            entry.key_at,
-            &Path::Member(path, &entry.key),
-            "Unknown option",
-        );
-        problem.nearest = near.map(str::to_owned);
-        if !matches!(path, Path::Root) && near.is_none() {
-            let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            problem.accepted = Some(known.join(", "));
-        }
-        problem.hint = match (elsewhere, near) {
-            (Some(elsewhere), _) if elsewhere.contains('.') || !prefix.is_empty() => {
-                Some(format!("there is an option `{elsewhere}`"))
-            }
-            (None, None) if prefix.is_empty() => {
-                let count = below("").count();
-                Some(format!("`microvm options` lists all {count}"))
-            }
-            _ => None,
-        };
+        let member = Path::Member(path, &entry.key);
+        let problem = self.report(entry.key_at, &member, Kind::Unknown, "Unknown option");
+        super::unknown::explain(problem, entry, shape, matches!(path, Path::Root));
     }
 }
 

@@ -7,14 +7,23 @@ use super::{Entry, Node, SyntaxError, Value};
 
 /// Reads a document.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
-    let table = DeTable::parse(text).map_err(|error| SyntaxError {
-        at: error.span().map_or(text.len(), |span| span.start),
-        message: error.message().lines().collect::<Vec<_>>().join(", "),
-    })?;
+    let table = DeTable::parse(text).map_err(|error| wrong(text, &error))?;
     Ok(Node {
         at: 0,
         value: table_of(table.into_inner()),
     })
+}
+
+fn wrong(text: &str, error: &toml::de::Error) -> SyntaxError {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    let message = match (error.message(), text.get(span.clone())) {
+        ("duplicate key", Some(key)) => format!("The key `{key}` is there twice"),
+        (message, _) => message.lines().collect::<Vec<_>>().join(", "),
+    };
+    SyntaxError {
+        at: span.start,
+        message,
+    }
 }
 
 fn table_of(table: DeTable<'_>) -> Value {
@@ -33,7 +42,7 @@ fn node_of(spanned: Spanned<DeValue<'_>>) -> Node {
         DeValue::Integer(number) => integer(&number),
         DeValue::Float(number) => Value::Other(number.as_str().to_owned()),
         DeValue::Boolean(value) => Value::Bool(value),
-        DeValue::Datetime(date) => Value::Other(date.to_string()),
+        DeValue::Datetime(date) => Value::Date(date.to_string()),
         DeValue::Array(items) => Value::List(items.into_iter().map(node_of).collect()),
         DeValue::Table(table) => table_of(table),
     };

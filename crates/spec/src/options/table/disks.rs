@@ -1,9 +1,12 @@
 //! The store disk and the volumes.
 
-use super::{ARGS, MEM_MAX, TABLES};
+use super::{ARGS, TABLES};
 use crate::options::form::Form;
 use crate::options::{Default, Opt, Type, opt};
 use crate::vm::Hypervisor as H;
+
+/// 64 TiB in MiB; beyond it somebody has counted bytes.
+const SIZE_MAX: i64 = 64 * 1024 * 1024;
 
 /// What host and guest have programs for; the label's limit of each is in `checks::volume`.
 pub const FS_TYPES: &[&str] = &[
@@ -30,7 +33,7 @@ pub const OPTIONS: &[Opt] = &[
         "volumes.*.size",
         Type::Int {
             min: 1,
-            max: MEM_MAX * 1024,
+            max: SIZE_MAX,
         },
         Default::RequiredIf("where autoCreate is true"),
         "1024",

@@ -1,10 +1,10 @@
 //! What is in a guest that is built here.
 
-use super::WORDS;
 use crate::options::form::Form;
 use crate::options::{Default, Opt, Type, opt};
 
-const PASSWORD: Type = Type::Text(Form::Line);
+const PASSWORD: Type = Type::Text(Form::Secret);
+const KEYS: Type = Type::List(&Type::Text(Form::SshKey));
 
 pub const OPTIONS: &[Opt] = &[
     opt(
@@ -86,7 +86,7 @@ pub const OPTIONS: &[Opt] = &[
     ),
     opt(
         "guest.users.<name>.sshKeys",
-        WORDS,
+        KEYS,
         Default::List(&[]),
         "[\"ssh-ed25519 AAAA... ann@host\"]",
         "Public keys that let the user in over SSH.",
@@ -100,7 +100,7 @@ pub const OPTIONS: &[Opt] = &[
     ),
     opt(
         "guest.sshKeys",
-        WORDS,
+        KEYS,
         Default::List(&[]),
         "[\"ssh-ed25519 AAAA... you@host\"]",
         "Public keys that let root in over SSH.",
