@@ -1,12 +1,12 @@
 //! From a reference to checked definitions: finds the source, reads its file, checks it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use sha2::{Digest, Sha256};
-use spec::read::{Fleet, HostDefaults, Problems};
+use backend::refused::Refusal;
+use spec::read::{Fleet, HostDefaults, Problem, Problems};
 
 use crate::error::{Error, Kind, OrKind, Result};
+use crate::git;
 use crate::places::Places;
 use crate::reference::{GitSource, Source};
 use crate::registry::{BUILT_IN, Registry};
@@ -55,19 +55,9 @@ impl Definition {
             base_dir: &self.base_dir,
             host: host_defaults(),
         };
-        let fleet = match self.format {
-            Format::Toml => spec::read::parse_toml(&source, &self.text)?,
-            Format::Json => spec::read::parse_json(&source, &self.text)?,
-        };
-        let refused: Vec<_> = fleet
-            .vms
-            .values()
-            .flat_map(|vm| refusals(&fleet, vm))
-            .collect();
-        if refused.is_empty() {
-            Ok(fleet)
-        } else {
-            Err(Problems::new(refused))
+        match self.format {
+            Format::Toml => spec::read::parse_toml_further(&source, &self.text, refusals),
+            Format::Json => spec::read::parse_json_further(&source, &self.text, refusals),
         }
     }
 
@@ -112,7 +102,7 @@ impl Definition {
     }
 
     fn in_git(git: &GitSource, places: &Places) -> Result<Self> {
-        let checkout = check_out(git, &places.cache)?;
+        let checkout = git::check_out(git, &places.cache)?;
         let directory = match &git.directory {
             Some(inner) => checkout.join(inner),
             None => checkout.clone(),
@@ -145,18 +135,21 @@ impl Definition {
             definition.lock = places
                 .cache
                 .join("locks")
-                .join(format!("{}.lock", name_of(git)));
+                .join(format!("{}.lock", git::name_of(git)));
         }
         Ok(definition)
     }
 }
 
-/// What a hypervisor cannot do, at the place in the file that asks for it.
-fn refusals(fleet: &Fleet, vm: &spec::Vm) -> Vec<spec::read::Problem> {
-    backend::features::refusals(vm)
-        .into_iter()
-        .map(|refusal| fleet.problem_at(&vm.name, &refusal.option, refusal.to_string()))
-        .collect()
+/// What the chosen hypervisor cannot do.
+fn refusals(vm: &spec::Vm) -> Vec<Problem> {
+    let refusals = backend::features::refusals(vm).into_iter();
+    let problem = |refusal: Refusal| Problem {
+        kind: spec::read::Kind::Unsupported,
+        value: Some(refusal.value),
+        ..Problem::about(refusal.option, refusal.message)
+    };
+    refusals.map(problem).collect()
 }
 
 fn host_defaults() -> HostDefaults {
@@ -225,84 +218,4 @@ fn look_up(name: &str, places: &Places) -> Result<Source> {
     .hint(format!(
         "a directory is written `./{name}`; `microvm registry add {name} SOURCE` adds a name"
     )))
-}
-
-fn name_of(git: &GitSource) -> String {
-    let digest = Sha256::digest(git.to_string().as_bytes());
-    digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// A shallow checkout in the cache, made anew at each call unless `rev` names a commit.
-fn check_out(git: &GitSource, cache: &Path) -> Result<PathBuf> {
-    let checkouts = cache.join("git");
-    std::fs::create_dir_all(&checkouts).map_err(|error| {
-        Error::new(
-            Kind::Storage,
-            format!("Cannot create `{}`: {error}", checkouts.display()),
-        )
-    })?;
-    let target = checkouts.join(name_of(git));
-    if git.revision.is_some() && target.is_dir() {
-        return Ok(target);
-    }
-    let temporary = tempfile::tempdir_in(&checkouts).or_kind(Kind::Storage)?;
-    let wanted = git
-        .revision
-        .as_deref()
-        .or(git.reference.as_deref())
-        .unwrap_or("HEAD");
-    let directory = temporary.path();
-    run_git(git, Command::new("git").args(["init", "-q"]).arg(directory))?;
-    run_git(
-        git,
-        Command::new("git").arg("-C").arg(directory).args([
-            "fetch",
-            "-q",
-            "--depth=1",
-            "--",
-            &git.url,
-            wanted,
-        ]),
-    )?;
-    run_git(
-        git,
-        Command::new("git").arg("-C").arg(directory).args([
-            "checkout",
-            "-q",
-            "--detach",
-            "FETCH_HEAD",
-        ]),
-    )?;
-    if target.exists() {
-        std::fs::remove_dir_all(&target).or_kind(Kind::Storage)?;
-    }
-    std::fs::rename(temporary.keep(), &target).or_kind(Kind::Storage)?;
-    Ok(target)
-}
-
-fn run_git(git: &GitSource, command: &mut Command) -> Result<()> {
-    let output = command
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| {
-            Error::new(Kind::Missing, format!("Cannot run `git`: {error}"))
-                .hint("install the package `git`")
-        })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("it said nothing");
-    Err(Error::new(
-        Kind::NotFound,
-        format!("Cannot fetch `{git}`: {last}"),
-    ))
 }

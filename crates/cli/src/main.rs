@@ -4,6 +4,7 @@ mod command;
 mod definition;
 mod entry;
 mod error;
+mod git;
 mod package;
 mod places;
 mod progress;

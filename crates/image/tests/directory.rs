@@ -186,7 +186,7 @@ fn full_disk_is_told_and_leaves_nothing() {
     let mut bench = Bench::new(&small, &cache());
     let mut vm = directory_vm(&tree);
     vm.store.kind = StoreKind::Erofs {
-        flags: vec!["-Enosbcrc".into()],
+        flags: Some(vec!["-Enosbcrc".into()]),
     };
     let error = bench.build(&vm).unwrap_err();
     let left = leftovers(&bench.store());

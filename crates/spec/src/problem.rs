@@ -54,7 +54,7 @@ pub struct Problem {
 
 impl Problem {
     /// Of the option at a path; the place is found later.
-    pub(crate) fn about(option: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn about(option: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             option: Some(option.into()),
             message: message.into(),

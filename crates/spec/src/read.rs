@@ -23,7 +23,7 @@ use crate::options::closest;
 use crate::place::Lines;
 pub use crate::problem::{Kind, Problem, Problems};
 use crate::tree::{Entry, Node, Offset, SyntaxError, Value, json, toml};
-use crate::vm::Arch;
+use crate::vm::{Arch, Vm};
 
 /// Where a text is from.
 #[derive(Clone, Copy, Debug)]
@@ -44,23 +44,47 @@ pub struct HostDefaults {
     pub cpus: Option<u32>,
 }
 
+/// Checks beyond this crate's own, such as what a hypervisor cannot do: problems that name the
+/// option that each is about.
+pub type Further = fn(&Vm) -> Vec<Problem>;
+
+const NOTHING_FURTHER: Further = |_| Vec::new();
+
 /// Reads `[vm.NAME]` tables.
 pub fn parse_toml(source: &Source<'_>, text: &str) -> Result<Fleet, Problems> {
-    let reading = Reading::new(*source, text);
+    parse_toml_further(source, text, NOTHING_FURTHER)
+}
+
+/// The same, with further checks of every VM that can be made of what is written.
+pub fn parse_toml_further(
+    source: &Source<'_>,
+    text: &str,
+    further: Further,
+) -> Result<Fleet, Problems> {
+    let reading = Reading::new(*source, text, further);
     let root = toml::parse(text).map_err(|error| reading.syntax("TOML", error))?;
     reading.fleet(root)
 }
 
 /// Reads `{ "vm": { NAME: … } }`.
 pub fn parse_json(source: &Source<'_>, text: &str) -> Result<Fleet, Problems> {
-    let reading = Reading::new(*source, text);
+    parse_json_further(source, text, NOTHING_FURTHER)
+}
+
+/// The same, with further checks of every VM that can be made of what is written.
+pub fn parse_json_further(
+    source: &Source<'_>,
+    text: &str,
+    further: Further,
+) -> Result<Fleet, Problems> {
+    let reading = Reading::new(*source, text, further);
     let root = json::parse(text).map_err(|error| reading.syntax("JSON", error))?;
     reading.fleet(root)
 }
 
 /// Reads one `config.microvm` as JSON, itself or below `microvm`, as the VM of that name.
 pub fn parse_json_vm(source: &Source<'_>, name: &str, text: &str) -> Result<Fleet, Problems> {
-    let reading = Reading::new(*source, text);
+    let reading = Reading::new(*source, text, NOTHING_FURTHER);
     let root = json::parse(text).map_err(|error| reading.syntax("JSON", error))?;
     let vm = match root.get("microvm") {
         Some(inner) => inner.clone(),
@@ -73,12 +97,14 @@ pub fn parse_json_vm(source: &Source<'_>, name: &str, text: &str) -> Result<Flee
 struct Reading<'a> {
     source: Source<'a>,
     lines: Lines,
+    further: Further,
 }
 
 impl<'a> Reading<'a> {
-    fn new(source: Source<'a>, text: &str) -> Self {
+    fn new(source: Source<'a>, text: &str, further: Further) -> Self {
         Self {
             source,
+            further,
             lines: Lines::of(text),
         }
     }
@@ -206,6 +232,22 @@ impl<'a> Reading<'a> {
             .filter(is_news)
             .collect();
         problems.extend(of_sense);
+        for (definition, (name, _, node)) in definitions.iter().zip(&vms) {
+            // What cannot be made has been said to be wrong already.
+            let Ok(vm) = crate::build::vm(definition) else {
+                continue;
+            };
+            for problem in (self.further)(&vm) {
+                let problem = self.located(name, node, problem);
+                let is_said = |said: &Problem| {
+                    said.vm == problem.vm
+                        && (said.option == problem.option || said.covers(&problem))
+                };
+                if !problems.iter().any(is_said) {
+                    problems.push(problem);
+                }
+            }
+        }
         match problems.is_empty() {
             true => self.built(vms),
             false => Err(Problems::new(problems)),

@@ -25,7 +25,7 @@ impl Args {
             let rows: Vec<_> = found.iter().map(|option| option.to_json()).collect();
             println!("{:#}", serde_json::Value::Array(rows));
         } else if let [one] = found.as_slice() {
-            print!("{}", one.explained());
+            println!("{}", one.explained());
         } else {
             print!("{}", spec::options::table(&found));
         }
