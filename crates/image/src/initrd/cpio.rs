@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(&bytes[..22], b"07070100000001000041ED");
         let text = String::from_utf8_lossy(&bytes);
         assert!(text.contains("init\0"), "{text}");
-        assert!(text.contains("12345\0\0\0070701"), "{text}");
+        assert!(text.contains("12345\0\0\x0007"), "{text}");
         assert!(text.ends_with("TRAILER!!!\0\0\0\0"), "{text}");
     }
 }
