@@ -18,7 +18,7 @@ test-deps:
 	sh scripts/deps test
 
 test: test-deps ## Everything: style, unit tests, snapshots, real boots, Nix
-	sh scripts/test
+	bash scripts/test
 
 bench: build test-deps
 	$(CARGO) run --release --locked -p tests --bin bench
