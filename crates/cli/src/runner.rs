@@ -1,6 +1,7 @@
 //! What a runner package does on this host: run, stop, balloon, shares, interfaces.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -228,6 +229,12 @@ fn stop_timeout() -> Result<Duration> {
 }
 
 fn say(line: String) {
-    // In raw mode a line feed alone does not go back to the first column.
-    anstream::eprint!("microvm: {line}\r\n");
+    // While the hypervisor has the terminal in raw mode, a line feed alone does not go back to
+    // the first column.
+    let end = if std::io::stderr().is_terminal() {
+        "\r\n"
+    } else {
+        "\n"
+    };
+    anstream::eprint!("microvm: {line}{end}");
 }
