@@ -12,7 +12,7 @@ use crate::read::Definition;
 use crate::vm::Vm;
 
 /// A problem here is one that the checks have missed.
-type Built<T> = Result<T, Box<Problem>>;
+pub type Built<T> = Result<T, Box<Problem>>;
 
 /// The typed VM.
 pub fn vm(definition: &Definition<'_>) -> Built<Vm> {

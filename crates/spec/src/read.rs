@@ -6,6 +6,7 @@
 mod definition;
 mod fleet;
 mod locate;
+mod top_level;
 mod unknown;
 mod view;
 mod walk;
@@ -17,12 +18,12 @@ pub(crate) use definition::Definition;
 pub use fleet::Fleet;
 pub(crate) use view::View;
 
+use crate::build::Built;
 use crate::checks;
 use crate::names::VmName;
-use crate::options::closest;
 use crate::place::Lines;
 pub use crate::problem::{Kind, Problem, Problems};
-use crate::tree::{Entry, Node, Offset, SyntaxError, Value, json, toml};
+use crate::tree::{Node, Offset, SyntaxError, Value, json, toml};
 use crate::vm::{Arch, Vm};
 
 /// Where a text is from.
@@ -161,49 +162,6 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// What is wrong outside of the VMs.
-    fn top_level(&self, root: &Node) -> Vec<Problem> {
-        if !matches!(root.value, Value::Table(_)) {
-            let message = format!("The definition is {}, not a table", root.kind());
-            return vec![self.problem(root.at, message).kind(Kind::Type)];
-        }
-        let mut problems = Vec::new();
-        for entry in root.entries() {
-            match (entry.key.as_str(), &entry.node.value) {
-                ("vm", Value::Table(_)) | ("$schema", Value::Text(_)) => {}
-                ("vm", _) => {
-                    let message = format!("`vm` is {}, not a table of VMs", entry.node.kind());
-                    let problem = self.problem(entry.node.at, message).kind(Kind::Type);
-                    problems.push(problem.hint("a VM is a table `[vm.NAME]`"));
-                }
-                _ => problems.push(self.unknown_top_level(entry)),
-            }
-        }
-        problems
-    }
-
-    fn unknown_top_level(&self, entry: &Entry) -> Problem {
-        let key = &entry.key;
-        let near = closest(key, std::iter::once("vm"));
-        let problem = self
-            .problem(entry.key_at, format!("Unknown table or key `{key}`"))
-            .kind(Kind::Unknown)
-            .accepted("`vm`, the table of VMs")
-            .nearest(near);
-        match (crate::options::find(key), &entry.node.value) {
-            (Some(opt), _) => {
-                let name = opt.name;
-                problem.hint(format!(
-                    "`{name}` is an option of a VM: put it into `[vm.NAME]`"
-                ))
-            }
-            (None, Value::Table(_)) if near.is_none() => {
-                problem.hint(format!("a VM of this name is `[vm.{key}]`"))
-            }
-            _ => problem,
-        }
-    }
-
     /// Checks VMs, alone and together, and makes them where nothing is wrong.
     fn vms(self, vms: Vec<(String, Offset, Node)>) -> Result<Fleet, Problems> {
         let mut problems: Vec<Problem> = vms
@@ -214,44 +172,49 @@ impl<'a> Reading<'a> {
             .iter()
             .map(|(name, _, node)| Definition::new(name, node, &self.source))
             .collect();
-        let alone = definitions.iter().enumerate().flat_map(|(index, vm)| {
-            let problems = checks::vm(vm).into_iter();
-            problems.map(move |problem| (index, problem))
-        });
-        let of_sense = alone.chain(checks::fleet(&definitions));
-        let mut said: HashMap<Option<&str>, Vec<&Problem>> = HashMap::new();
-        for problem in &problems {
-            said.entry(problem.vm.as_deref()).or_default().push(problem);
-        }
-        let is_news = |problem: &Problem| {
-            let said = said.get(&problem.vm.as_deref());
-            !said.is_some_and(|said| said.iter().any(|said| said.covers(problem)))
-        };
-        let of_sense: Vec<Problem> = of_sense
-            .map(|(index, problem)| self.located(&vms[index].0, &vms[index].2, problem))
-            .filter(is_news)
-            .collect();
+        let of_sense = self.of_sense(&definitions, &vms, &problems);
         problems.extend(of_sense);
-        for (definition, (name, _, node)) in definitions.iter().zip(&vms) {
-            // What cannot be made has been said to be wrong already.
-            let Ok(vm) = crate::build::vm(definition) else {
-                continue;
-            };
-            for problem in (self.further)(&vm) {
+        let made: Vec<Built<Vm>> = definitions.iter().map(crate::build::vm).collect();
+        // What cannot be made has been said to be wrong already.
+        for (vm, (name, _, node)) in made.iter().zip(&vms) {
+            for problem in vm.iter().flat_map(self.further) {
                 let problem = self.located(name, node, problem);
-                let is_said = |said: &Problem| {
-                    said.vm == problem.vm
-                        && (said.option == problem.option || said.covers(&problem))
-                };
-                if !problems.iter().any(is_said) {
+                if !problems.iter().any(|said| says_as_well(said, &problem)) {
                     problems.push(problem);
                 }
             }
         }
         match problems.is_empty() {
-            true => self.built(vms),
+            true => self.built(made, vms),
             false => Err(Problems::new(problems)),
         }
+    }
+
+    /// What is wrong with what options say together, where nobody has `said` so already.
+    fn of_sense(
+        &self,
+        definitions: &[Definition<'_>],
+        vms: &[(String, Offset, Node)],
+        said: &[Problem],
+    ) -> Vec<Problem> {
+        let mut said_of: HashMap<Option<&str>, Vec<&Problem>> = HashMap::new();
+        for problem in said {
+            let of_vm = said_of.entry(problem.vm.as_deref()).or_default();
+            of_vm.push(problem);
+        }
+        let is_news = |problem: &Problem| {
+            let said = said_of.get(&problem.vm.as_deref());
+            !said.is_some_and(|said| said.iter().any(|said| said.covers(problem)))
+        };
+        let alone = definitions.iter().enumerate().flat_map(|(index, vm)| {
+            let problems = checks::vm(vm).into_iter();
+            problems.map(move |problem| (index, problem))
+        });
+        alone
+            .chain(checks::fleet(definitions))
+            .map(|(index, problem)| self.located(&vms[index].0, &vms[index].2, problem))
+            .filter(is_news)
+            .collect()
     }
 
     /// What is wrong with the name of a VM, and with the names and types in it.
@@ -285,11 +248,15 @@ impl<'a> Reading<'a> {
         )
     }
 
-    fn built(self, vms: Vec<(String, Offset, Node)>) -> Result<Fleet, Problems> {
+    fn built(
+        self,
+        made: Vec<Built<Vm>>,
+        vms: Vec<(String, Offset, Node)>,
+    ) -> Result<Fleet, Problems> {
         let mut built = Vec::with_capacity(vms.len());
         let mut problems = Vec::new();
-        for (name, _, node) in &vms {
-            match crate::build::vm(&Definition::new(name, node, &self.source)) {
+        for (vm, (name, _, node)) in made.into_iter().zip(&vms) {
+            match vm {
                 Ok(vm) => built.push(vm),
                 Err(problem) => problems.push(self.located(name, node, *problem)),
             }
@@ -299,4 +266,9 @@ impl<'a> Reading<'a> {
         }
         Ok(Fleet::new(built, vms, self.source.file, self.lines))
     }
+}
+
+/// Whether a problem of the same VM is about the same option, or makes another one of it moot.
+fn says_as_well(said: &Problem, problem: &Problem) -> bool {
+    said.vm == problem.vm && (said.option == problem.option || said.covers(problem))
 }
