@@ -32,6 +32,7 @@ fn main() {
             full::everything,
         ),
         ("q35_machine", roots::q35),
+        ("console_logs_in", roots::console),
         ("squashfs_store_disk", roots::squashfs),
         ("root_off_virtiofs", roots::virtiofs),
         ("root_off_9p", roots::nine_p),

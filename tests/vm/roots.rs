@@ -49,6 +49,20 @@ pub fn q35(fleet: &Fleet) -> Outcome {
     )
 }
 
+/// With `autologin` the console ends at a prompt that takes commands.
+pub fn console(fleet: &Fleet) -> Outcome {
+    fleet.build("q35")?;
+    let mut guest = fleet.run("q35")?;
+    guest.expect("root@q35:~#", Duration::from_secs(120))?;
+    guest.type_in("echo typed $((6 * 7))\n")?;
+    guest.expect("typed 42", Duration::from_secs(20))?;
+    // QEMU's own way out of a serial console on stdio.
+    guest.type_in("\u{1}x")?;
+    let status = guest.wait(Duration::from_secs(20))?;
+    check!(status.success(), "Ctrl-a x ended with {status}");
+    Ok(())
+}
+
 pub fn squashfs(fleet: &Fleet) -> Outcome {
     boots_with(
         fleet,

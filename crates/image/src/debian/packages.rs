@@ -7,14 +7,16 @@ use spec::vm::{Arch, Device, Kernel, RootShare, ShareProto, StoreKind};
 /// What a guest has beside Debian's essential and required packages.
 ///
 /// `kmod` is there because the kernel's own package, which would pull it in, is not installed;
-/// `libnss-myhostname` resolves the host name that only the boot decides.
-pub(crate) const BASE: [&str; 10] = [
+/// `libnss-myhostname` resolves the host name that only the boot decides; `login`, without which
+/// no console lets anybody in, is no longer essential from trixie on.
+pub(crate) const BASE: [&str; 11] = [
     "apt",
     "dbus",
     "iproute2",
     "kmod",
     "libnss-myhostname",
     "libpam-systemd",
+    "login",
     "openssh-server",
     "systemd-resolved",
     "systemd-sysv",
