@@ -35,7 +35,10 @@ impl TermProgress {
 
 impl Progress for TermProgress {
     fn start(&self, phase: Phase, subject: &str) {
-        let line = format!("{}: {subject}", phase.label());
+        let line = match subject {
+            "" => phase.label().to_owned(),
+            _ => format!("{}: {subject}", phase.label()),
+        };
         if self.terminal {
             self.rewrite(&line);
         } else {

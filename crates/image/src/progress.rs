@@ -27,7 +27,7 @@ impl Phase {
 
 /// Receives the phases of a build; called from the thread that builds.
 pub trait Progress {
-    /// A phase begins; `subject` is what it works on.
+    /// A phase begins; `subject` is what it works on, or empty.
     fn start(&self, phase: Phase, subject: &str);
 
     /// `done` of `total` steps (bytes, packages) of the running phase are behind us.

@@ -76,7 +76,10 @@ impl Pool {
         stanzas: &[Stanza],
         context: &BuildContext,
     ) -> Result<(), Error> {
-        let subject = format!("{} packages", missing.len());
+        let subject = match missing.len() {
+            1 => "1 package".to_owned(),
+            many => format!("{many} packages"),
+        };
         context.progress.start(Phase::Download, &subject);
         let temp = tempfile::Builder::new()
             .prefix(".tmp-")
