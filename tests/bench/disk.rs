@@ -28,7 +28,7 @@ pub fn store_disk(fleet: &Fleet, table: &mut Table) -> Outcome {
         timed(|| {
             host::output(
                 Command::new("mkfs.erofs")
-                    .args(["-zlz4hc", "-Eztailpacking,fragments"])
+                    .args(["-zlz4hc", "-Eztailpacking"])
                     .arg(&image)
                     .arg(tree),
             )
@@ -61,9 +61,9 @@ fn phases(fleet: &Fleet) -> Outcome<Vec<(String, Duration)>> {
     let stderr = child.stderr.take().ok_or("stderr was piped")?;
     let mut seen: Vec<(String, Instant)> = Vec::new();
     for line in BufReader::new(stderr).lines() {
-        if let Some((phase, _)) = line?.split_once(':') {
-            seen.push((phase.to_owned(), Instant::now()));
-        }
+        let line = line?;
+        let phase = line.split_once(':').map_or(&*line, |(phase, _)| phase);
+        seen.push((phase.to_owned(), Instant::now()));
     }
     let end = Instant::now();
     if !child.wait()?.success() {
