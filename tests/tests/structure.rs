@@ -9,7 +9,7 @@ const ALLOWED: [(&str, &[&str]); 6] = [
     ("guest-init", &[]),
     ("backend", &["spec"]),
     ("image", &["spec", "guest-init"]),
-    ("host", &["spec", "backend"]),
+    ("host", &["spec", "backend", "guest-init"]),
     ("cli", &["spec", "backend", "image", "host"]),
 ];
 

@@ -4,7 +4,13 @@
 //! in as [`plan::HostFacts`].
 
 pub mod accel;
+mod args;
+mod backends;
+mod before;
+mod command_line;
+pub mod control;
 pub mod features;
+mod host_reasons;
 pub mod package;
 pub mod plan;
 mod qemu;

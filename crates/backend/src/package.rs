@@ -11,8 +11,7 @@ use spec::vm::{Device, Interface, InterfaceKind, MacvtapMode, RootShare, SharePr
 
 use crate::features::{self, Feature};
 use crate::plan::GuestFiles;
-use crate::{qemu, root_share};
-use spec::vm::Hypervisor;
+use crate::{backends, root_share};
 
 /// What `share/microvm/spec.json` holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +169,7 @@ fn network(vm: &Vm) -> Vec<Entry> {
     };
     // The file is always there: hosts read it without asking whether there are interfaces.
     let mut flags = vec!["vnet_hdr".to_owned()];
-    if vm.hypervisor == Hypervisor::Qemu && qemu::multi_queue(vm) {
+    if has_queues(vm) {
         flags.push("multi_queue".to_owned());
     }
     [
@@ -187,6 +186,11 @@ fn network(vm: &Vm) -> Vec<Entry> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Whether tap interfaces of a VM are opened with several queues, which they must be made for.
+pub fn has_queues(vm: &Vm) -> bool {
+    backends::of(vm.hypervisor).is_some_and(|backend| backend.queues(vm) > 1)
 }
 
 /// As ip-link(8) names it.

@@ -1,15 +1,16 @@
 //! What a backend hands to the one executor: an argument vector and actions.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use spec::Vm;
-use spec::vm::{Hypervisor, MacvtapMode, Volume};
+use spec::vm::{MacvtapMode, Volume};
 
-use crate::features;
-use crate::qemu;
+use crate::control::Control;
 use crate::refused::{Reason, Refused};
+use crate::{backends, features, host_reasons};
 
 /// Files that a build made of a guest; absolute paths.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,17 @@ pub struct HostFacts {
     pub program: PathBuf,
     pub version: Version,
     pub accel: Accel,
+    /// Why KVM cannot be used here, in words; `None` where it can.
+    pub no_kvm: Option<String>,
+    /// Whether `program` is `microvm` itself, with the hypervisor built in.
+    pub built_in: bool,
+    /// Options that the program's own help names (`--landlock`): builds and versions differ.
+    pub options: BTreeSet<String>,
+    /// Whether the kernel has `/dev/vhost-net`, `/dev/vhost-vsock`.
+    pub vhost_net: bool,
+    pub vhost_vsock: bool,
+    /// Whether the kernel can confine a process by Landlock.
+    pub landlock: bool,
     /// Whether the program was built with what `-sandbox on` needs.
     pub sandbox: bool,
     /// Whether io_uring works for this user on this kernel and the program was built with it.
@@ -91,8 +103,42 @@ pub enum Action {
         queues: u32,
         first_fd: i32,
     },
+    /// Hands a file's content to the hypervisor as descriptor `fd`, in memory alone.
+    PassFile {
+        name: String,
+        content: String,
+        fd: i32,
+    },
+    /// Reads the credentials and hands them over as a disk image, as `PassFile` does.
+    PassCredentials {
+        /// Name to file on the host.
+        files: BTreeMap<String, PathBuf>,
+        fd: i32,
+    },
     /// Runs a program and appends the words it prints to the arguments.
     ExtraArgs(PathBuf),
+}
+
+/// Where the guest's console is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Console {
+    /// Not at the hypervisor's standard input and output.
+    None,
+    /// There, and nothing else is.
+    Plain,
+    /// There, with QEMU's own escape, `Ctrl-a`.
+    Mux,
+    /// There; the hypervisor also says which pseudo-terminal leads to the guest's agent.
+    WithAgent,
+}
+
+/// All that a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    pub vm: &'a Vm,
+    pub guest: &'a GuestFiles,
+    pub facts: &'a HostFacts,
 }
 
 /// A VM that one backend accepted.
@@ -101,34 +147,38 @@ pub struct Plan {
     pub before: Vec<Action>,
     pub argv: Argv,
     pub control: Control,
+    pub console: Console,
 }
 
 impl Plan {
     /// Makes the plan of a VM on a host, or says everything that stands against it at once.
     pub fn new(vm: &Vm, guest: &GuestFiles, facts: &HostFacts) -> Result<Self, Refused> {
+        let input = Input { vm, guest, facts };
         let mut reasons: Vec<Reason> = features::refusals(vm)
             .into_iter()
             .map(Reason::Definition)
             .collect();
-        match vm.hypervisor {
-            Hypervisor::Qemu => reasons.extend(qemu::host_reasons(vm, guest, facts)),
-            other => reasons.push(Reason::NoBackend { hypervisor: other }),
-        }
+        let Some(backend) = backends::of(vm.hypervisor) else {
+            reasons.push(Reason::NoBackend {
+                hypervisor: vm.hypervisor,
+            });
+            return Err(Refused::new(vm, reasons));
+        };
+        reasons.extend(host_reasons::host_reasons(backend, &input));
         if reasons.is_empty() {
-            Ok(qemu::plan(vm, guest, facts))
+            Ok(backend.plan(&input))
         } else {
-            Err(Refused {
-                vm: vm.name.clone(),
-                reasons,
-            })
+            Err(Refused::new(vm, reasons))
         }
     }
 }
 
-/// How a running VM is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Control {
-    None,
-    Qmp { socket: PathBuf },
+/// The argument vector of a VM's hypervisor.
+pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
+    let vm = input.vm;
+    Argv {
+        program: input.facts.program.clone(),
+        process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
+        args,
+    }
 }

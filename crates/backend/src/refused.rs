@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use spec::Vm;
 use spec::names::VmName;
 use spec::vm::Hypervisor;
 
@@ -34,9 +35,9 @@ pub enum Reason {
     #[error("{0}")]
     Definition(Refusal),
     #[error(
-        "No backend for `{}` in this version; {} has one",
+        "No backend for `{}` in this version; {} have one",
         features::name(*hypervisor),
-        features::list(&features::BUILT)
+        features::list(&features::built())
     )]
     NoBackend { hypervisor: Hypervisor },
     #[error("`{program}` has version {found}, which is too old; {least} or newer is needed")]
@@ -58,6 +59,19 @@ pub enum Reason {
         found: Version,
         least: Version,
     },
+    #[error("The hypervisor `{hypervisor}` needs KVM: {why}; `qemu` alone can do without")]
+    NoKvm { hypervisor: Hypervisor, why: String },
+    #[error("`{option}` needs `{device}`, which is not on this host; `modprobe {module}` makes it")]
+    NoDevice {
+        option: String,
+        device: &'static str,
+        module: &'static str,
+    },
+    #[error("The hypervisor `{hypervisor}` needs {needs}")]
+    OtherSystem {
+        hypervisor: Hypervisor,
+        needs: &'static str,
+    },
     #[error("`{option}` needs the program `{program}`, which is not on this host")]
     NoProgram {
         option: String,
@@ -70,6 +84,15 @@ pub enum Reason {
     CommandLine { length: usize, most: usize },
     #[error("The path `{path}` is not valid UTF-8; choose a directory whose name is")]
     NotUnicode { path: PathBuf },
+    #[error(
+        "The path `{path}` has a `{character}` in it, which `{hypervisor}` takes for the end of \
+         a value; choose another name"
+    )]
+    Unquotable {
+        hypervisor: Hypervisor,
+        character: char,
+        path: PathBuf,
+    },
 }
 
 /// What kind of trouble a reason is, for exit codes.
@@ -77,7 +100,7 @@ pub enum Reason {
 pub enum ReasonKind {
     /// The definition asks for what cannot be.
     Definition,
-    /// A program is missing or too old.
+    /// A program or a device is missing, or a program is too old.
     Program,
 }
 
@@ -87,10 +110,14 @@ impl Reason {
             Self::Definition(_)
             | Self::NoBackend { .. }
             | Self::CommandLine { .. }
-            | Self::NotUnicode { .. } => ReasonKind::Definition,
-            Self::TooOld { .. } | Self::FeatureTooOld { .. } | Self::NoProgram { .. } => {
-                ReasonKind::Program
-            }
+            | Self::NotUnicode { .. }
+            | Self::Unquotable { .. } => ReasonKind::Definition,
+            Self::TooOld { .. }
+            | Self::FeatureTooOld { .. }
+            | Self::NoKvm { .. }
+            | Self::NoDevice { .. }
+            | Self::OtherSystem { .. }
+            | Self::NoProgram { .. } => ReasonKind::Program,
         }
     }
 }
@@ -113,6 +140,13 @@ impl fmt::Display for Refused {
 }
 
 impl Refused {
+    pub(crate) fn new(vm: &Vm, reasons: Vec<Reason>) -> Self {
+        Self {
+            vm: vm.name.clone(),
+            reasons,
+        }
+    }
+
     /// `Definition` where any reason is: no other host would help then.
     pub fn kind(&self) -> ReasonKind {
         let is_definition = |reason: &Reason| reason.kind() == ReasonKind::Definition;

@@ -33,7 +33,7 @@ pub struct Package {
 
 /// Builds the guest and writes its runner package; both are taken from the store where they are.
 pub fn build(vm: &Vm, definition: &Definition, places: &Places, update: bool) -> Result<Package> {
-    if !backend::features::BUILT.contains(&vm.hypervisor) {
+    if !backend::features::built().contains(&vm.hypervisor) {
         let reason = Reason::NoBackend {
             hypervisor: vm.hypervisor,
         };

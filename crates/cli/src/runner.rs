@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use backend::plan::{Control, Plan};
+use backend::control::Control;
+use backend::plan::Plan;
 use backend::refused::ReasonKind;
 use host::control::Stopped;
 use host::probe::Host;
@@ -200,12 +201,12 @@ impl Runner {
     }
 
     fn control(&self) -> Control {
-        match &self.runner.vm.socket {
-            Some(socket) => Control::Qmp {
-                socket: socket.clone(),
-            },
-            None => Control::None,
-        }
+        let vm = &self.runner.vm;
+        let host = Host::here(Places::of_this_user().cache);
+        // One that is not here cannot run here: its name does for the message.
+        let program = host::probe::find_hypervisor(vm, &host);
+        let name = host::probe::program_name(vm.hypervisor, vm.arch);
+        Control::of(vm, &program.unwrap_or_else(|_| name.into()))
     }
 
     fn name(&self) -> &str {

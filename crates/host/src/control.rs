@@ -1,14 +1,23 @@
 //! Asks a running VM to stop, to give memory back, to pause; and says how it went.
+//!
+//! Paths are relative to the current directory, which is the state directory.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod agent;
+mod client;
+mod ending;
+mod qemu;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use backend::plan::Control;
-use backend::qmp::{BalloonInfo, Command, Status};
-use serde_json::Value;
+use backend::control::Control;
 
 use crate::kind::Kind;
-use crate::qmp::{self, Qmp};
+use crate::process::Process;
+use crate::qmp;
+
+pub use client::RunState;
 
 /// How long a guest has to shut itself down, unless somebody says otherwise.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -16,18 +25,20 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the hypervisor has for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A guest that is still booting misses the button; pressed again while it shuts down, systemd
-/// does nothing more.
-const PRESS_AGAIN: Duration = Duration::from_secs(3);
-
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("The VM has no control socket; set `socket` in its definition")]
     NoSocket,
     #[error("The VM has no balloon; set `balloon = true` in its definition")]
     NoBalloon,
+    #[error("The hypervisor has no way to {verb}; `microvm hypervisors` shows which have")]
+    Unsupported { verb: &'static str },
+    #[error("`{vm}` does not run here")]
+    NotRunning { vm: String },
     #[error("The hypervisor still runs, though it was told to quit and was killed")]
     Immortal,
+    #[error(transparent)]
+    Agent(#[from] agent::Error),
     #[error(transparent)]
     Qmp(#[from] qmp::Error),
 }
@@ -35,10 +46,20 @@ pub enum Error {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NoSocket | Self::NoBalloon => Kind::Definition,
+            Self::NoSocket | Self::NoBalloon | Self::Unsupported { .. } => Kind::Definition,
+            Self::NotRunning { .. } => Kind::NotFound,
             Self::Immortal => Kind::Hypervisor,
+            Self::Agent(error) => error.kind(),
             Self::Qmp(error) => error.kind(),
         }
+    }
+
+    /// Nobody is there to be spoken to.
+    fn is_not_running(&self) -> bool {
+        matches!(
+            self,
+            Self::NotRunning { .. } | Self::Qmp(qmp::Error::NotRunning { .. })
+        )
     }
 }
 
@@ -62,71 +83,14 @@ impl Stopped {
     }
 }
 
-/// Presses the power button and waits at most `timeout` for the hypervisor's end, then ends it.
-/// `hurry`, once true, stops the waiting.
+/// Asks the guest to power off and waits at most `timeout` for the hypervisor's end, then ends
+/// it. `hurry`, once true, stops the waiting.
 pub fn shutdown(
     control: &Control,
     timeout: Duration,
     hurry: &AtomicBool,
 ) -> Result<Stopped, Error> {
-    let mut qmp = match connect(control) {
-        Err(Error::Qmp(qmp::Error::NotRunning { .. })) => return Ok(Stopped::NotRunning),
-        other => other?,
-    };
-    if power_down(&mut qmp, timeout, hurry)? {
-        return Ok(Stopped::Graceful);
-    }
-    // The connection may be gone with the hypervisor; what counts is whether it ended.
-    let _ = qmp.execute::<Value>(Command::Quit);
-    if qmp.wait_for_end(PATIENCE) {
-        return Ok(Stopped::Quit);
-    }
-    if qmp.kill() && qmp.wait_for_end(PATIENCE) {
-        return Ok(Stopped::Killed);
-    }
-    Err(Error::Immortal)
-}
-
-fn connect(control: &Control) -> Result<Qmp, Error> {
-    match control {
-        Control::None => Err(Error::NoSocket),
-        Control::Qmp { socket } => Ok(Qmp::connect(socket, PATIENCE)?),
-    }
-}
-
-/// Whether the guest ended in time. A paused guest cannot, so it is resumed.
-fn power_down(qmp: &mut Qmp, timeout: Duration, hurry: &AtomicBool) -> Result<bool, Error> {
-    let deadline = Instant::now() + timeout;
-    let status = qmp.execute::<Status>(Command::QueryStatus);
-    if status.is_ok_and(|status| status.status == "paused") {
-        let _ = qmp.execute::<Value>(Command::Cont);
-    }
-    while Instant::now() < deadline && !hurry.load(Ordering::Relaxed) {
-        match qmp.execute::<Value>(Command::SystemPowerdown) {
-            Ok(_) => {}
-            Err(qmp::Error::Ended) => return Ok(qmp.wait_for_end(PATIENCE)),
-            Err(error) => return Err(error.into()),
-        }
-        let until = deadline.min(Instant::now() + PRESS_AGAIN);
-        if wait_until(qmp, until, hurry) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn wait_until(qmp: &mut Qmp, deadline: Instant, hurry: &AtomicBool) -> bool {
-    const SLICE: Duration = Duration::from_millis(100);
-    while !hurry.load(Ordering::Relaxed) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if qmp.wait_for_end(left.min(SLICE)) {
-            return true;
-        }
-        if left.is_zero() {
-            return false;
-        }
-    }
-    false
+    ending::shutdown(control, timeout, hurry)
 }
 
 /// Ends the hypervisor at once, without asking the guest.
@@ -139,43 +103,60 @@ pub fn quit(control: &Control) -> Result<Stopped, Error> {
 pub fn balloon(control: &Control, size_mib: u64) -> Result<u64, Error> {
     const SETTLING: Duration = Duration::from_secs(10);
     const STEP: Duration = Duration::from_millis(100);
-    let wanted = size_mib << 20;
-    let mut qmp = connect(control)?;
-    qmp.execute::<Value>(Command::Balloon { value: wanted })
-        .map_err(balloon_error)?;
+    let mut client = client::connect(control)?;
+    client.set_balloon(size_mib)?;
     let start = Instant::now();
     loop {
-        let info: BalloonInfo = qmp.execute(Command::QueryBalloon).map_err(balloon_error)?;
-        let actual = info.actual;
-        if actual == wanted || start.elapsed() >= SETTLING {
-            return Ok(actual >> 20);
+        let actual = client.balloon()?;
+        if actual == size_mib || start.elapsed() >= SETTLING {
+            return Ok(actual);
         }
         std::thread::sleep(STEP);
     }
 }
 
-fn balloon_error(error: qmp::Error) -> Error {
-    match error {
-        qmp::Error::Refused(refusal) if refusal.class == "DeviceNotActive" => Error::NoBalloon,
-        other => other.into(),
-    }
-}
-
-/// The run state as QEMU names it: `running`, `paused`, `shutdown`…
-pub fn status(control: &Control) -> Result<String, Error> {
-    let status: Status = connect(control)?.execute(Command::QueryStatus)?;
-    Ok(status.status)
+/// What a VM is doing.
+pub fn state(control: &Control) -> Result<RunState, Error> {
+    client::connect(control)?.state()
 }
 
 pub fn pause(control: &Control) -> Result<(), Error> {
-    command(control, Command::Stop)
+    client::connect(control)?.pause()
 }
 
 pub fn resume(control: &Control) -> Result<(), Error> {
-    command(control, Command::Cont)
+    client::connect(control)?.resume()
 }
 
-fn command(control: &Control, command: Command) -> Result<(), Error> {
-    let _: Value = connect(control)?.execute(command)?;
-    Ok(())
+/// What can be told of a VM; what its hypervisor does not tell is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub state: RunState,
+    pub pid: Option<u32>,
+    pub uptime: Option<Duration>,
+    /// Memory that the guest is left with, in MiB.
+    pub memory_mib: Option<u64>,
+    /// Memory of the host that the hypervisor's process holds, in MiB.
+    pub resident_mib: Option<u64>,
+}
+
+/// Asks process and hypervisor; a VM that does not run is [`RunState::Stopped`].
+pub fn status(control: &Control) -> Status {
+    let process = Process::of_lock(Path::new("."), &control.vm);
+    let (state, memory_mib) = match client::connect(control) {
+        Ok(mut client) => (
+            client.state().unwrap_or(RunState::Unknown),
+            client.balloon().ok(),
+        ),
+        Err(_) if process.is_some() => (RunState::Unknown, None),
+        Err(_) => (RunState::Stopped, None),
+    };
+    let proc = Path::new("/proc");
+    Status {
+        state,
+        memory_mib,
+        pid: process.as_ref().map(Process::pid),
+        uptime: process.as_ref().and_then(|process| process.uptime(proc)),
+        resident_mib: process.and_then(|process| process.resident_mib(proc)),
+    }
 }

@@ -11,7 +11,7 @@ use backend::plan::{Action, Plan};
 
 use crate::kind::Kind;
 use crate::lock::{self, RunLock};
-use crate::{macvtap, socket, spawn, volume};
+use crate::{credentials, macvtap, memory, socket, spawn, volume};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,6 +37,10 @@ pub enum Error {
     Socket(#[from] socket::Error),
     #[error(transparent)]
     Macvtap(#[from] macvtap::Error),
+    #[error(transparent)]
+    Memory(#[from] memory::Error),
+    #[error(transparent)]
+    Credentials(#[from] credentials::Error),
     #[error("`{}` cannot be run", .program.display())]
     Run {
         program: PathBuf,
@@ -52,6 +56,8 @@ impl Error {
             Self::Volume(error) => error.kind(),
             Self::Socket(error) => error.kind(),
             Self::Macvtap(error) => error.kind(),
+            Self::Memory(error) => error.kind(),
+            Self::Credentials(error) => error.kind(),
             Self::PreStart { .. } | Self::ExtraArgs { .. } | Self::ExtraArgsNotText { .. } => {
                 Kind::Other
             }
@@ -107,6 +113,15 @@ impl Ready {
             } => {
                 self.descriptors
                     .extend(macvtap::open(id, *queues, *first_fd)?);
+            }
+            Action::PassFile { name, content, fd } => {
+                self.descriptors
+                    .push(memory::file(name, content.as_bytes(), *fd)?);
+            }
+            Action::PassCredentials { files, fd } => {
+                let disk = credentials::disk(files)?;
+                self.descriptors
+                    .push(memory::file("credentials", &disk, *fd)?);
             }
             Action::ExtraArgs(program) => self.args.extend(extra_args(program)?),
         }

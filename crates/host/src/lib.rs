@@ -2,13 +2,16 @@
 //! serves shares, sets up interfaces. It decides nothing about a VM: that came in as a plan.
 
 pub mod control;
+mod credentials;
 pub mod exec;
 pub mod kind;
 pub mod lock;
 pub mod macvtap;
+mod memory;
 mod netlink;
 pub mod ports;
 pub mod probe;
+pub mod process;
 pub mod program;
 pub mod qmp;
 pub mod relay;

@@ -83,6 +83,14 @@ impl RunLock {
         }
     }
 
+    /// Number of the process that holds the lock; `None` where nobody does.
+    pub fn holder(state: &Path, vm: &str) -> Option<u32> {
+        match Self::check(state, vm) {
+            Err(Error::Held { pid, .. }) => pid,
+            _ => None,
+        }
+    }
+
     /// Removes the file of a run that has ended; of one that has not it removes nothing.
     pub fn remove_ended(state: &Path, vm: &str) {
         let path = path_of(state, vm);

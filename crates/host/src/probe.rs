@@ -25,6 +25,7 @@ pub use kvm::Kvm;
 pub struct Host {
     pub proc: PathBuf,
     pub dev: PathBuf,
+    pub sys: PathBuf,
     /// Results of earlier probes; made where it is absent.
     pub cache: PathBuf,
     /// Directories with programs, in order.
@@ -41,6 +42,7 @@ impl Host {
         Self {
             proc: "/proc".into(),
             dev: "/dev".into(),
+            sys: "/sys".into(),
             cache,
             programs: search_order(own, path),
             own_program: std::env::current_exe().ok(),
@@ -125,7 +127,18 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
             tsc_khz: (vm.arch == Arch::X86_64).then(cpu::tsc_khz).flatten(),
         },
     };
+    let no_kvm = match &acceleration {
+        Acceleration::Kvm | Acceleration::Asked => None,
+        Acceleration::Foreign(arch) => Some(format!("the guest's processor is {arch}")),
+        Acceleration::Unusable(why) => Some(why.to_string()),
+    };
     let facts = HostFacts {
+        no_kvm,
+        built_in: false,
+        options: features.options,
+        vhost_net: host.dev.join("vhost-net").exists(),
+        vhost_vsock: host.dev.join("vhost-vsock").exists(),
+        landlock: has_landlock(&host.sys),
         bridge_helper: bridge_helper(&program),
         relay: host.own_program.clone(),
         root: crate::user::is_root(),
@@ -221,6 +234,12 @@ fn kernel_has_io_uring() -> bool {
     let mut params = rustix::io_uring::io_uring_params::default();
     // SAFETY: the parameters outlive the call, and no memory of the ring is mapped.
     unsafe { rustix::io_uring::io_uring_setup(1, &mut params) }.is_ok()
+}
+
+/// Whether Landlock is among the kernel's security modules.
+fn has_landlock(sys: &Path) -> bool {
+    let modules = std::fs::read_to_string(sys.join("kernel/security/lsm"));
+    modules.is_ok_and(|list| list.trim().split(',').any(|module| module == "landlock"))
 }
 
 /// QEMU's helper for bridges, beside the program or where distributions put it.

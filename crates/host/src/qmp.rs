@@ -4,17 +4,16 @@
 //! gone, so a connection is made for one purpose and closed.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backend::qmp::{Command, CommandError, Message, Request};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::kind::Kind;
+use crate::process::{Process, is_readable};
 use crate::socket;
 
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +56,7 @@ pub struct Qmp {
     stream: BufReader<UnixStream>,
     patience: Duration,
     /// Of the hypervisor; `None` where it runs in another PID namespace.
-    process: Option<OwnedFd>,
+    process: Option<Process>,
     last_id: u64,
 }
 
@@ -78,7 +77,7 @@ impl Qmp {
                 source: error,
             },
         })?;
-        let process = process_behind(&stream);
+        let process = Process::behind(&stream);
         let timeouts = stream
             .set_read_timeout(Some(patience))
             .and_then(|()| stream.set_write_timeout(Some(patience)));
@@ -161,10 +160,15 @@ impl Qmp {
         }
     }
 
+    /// The hypervisor's process, looked up anew; `None` where it runs in another PID namespace.
+    pub fn process_behind(&self) -> Option<Process> {
+        Process::behind(self.stream.get_ref())
+    }
+
     /// Waits until the hypervisor has ended, at most so long; says whether it has.
     pub fn wait_for_end(&mut self, timeout: Duration) -> bool {
         match &self.process {
-            Some(process) => is_readable(process, timeout),
+            Some(process) => process.wait(timeout),
             None => self.wait_for_close(timeout),
         }
     }
@@ -184,25 +188,9 @@ impl Qmp {
 
     /// Ends the hypervisor without asking it; says whether there was a way to.
     pub fn kill(&self) -> bool {
-        let signal = rustix::process::Signal::KILL;
-        self.process
-            .as_ref()
-            .is_some_and(|process| rustix::process::pidfd_send_signal(process, signal).is_ok())
+        let process = self.process.as_ref();
+        process.is_some_and(|process| process.signal(rustix::process::Signal::KILL))
     }
-}
-
-/// The process that listens, by its credentials on the socket.
-fn process_behind(stream: &UnixStream) -> Option<OwnedFd> {
-    let credentials =
-        nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerCredentials).ok()?;
-    let pid = rustix::process::Pid::from_raw(credentials.pid())?;
-    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
-}
-
-fn is_readable(fd: &impl std::os::fd::AsFd, timeout: Duration) -> bool {
-    let mut fds = [PollFd::new(fd, PollFlags::IN)];
-    let timeout = Timespec::try_from(timeout).ok();
-    matches!(rustix::event::poll(&mut fds, timeout.as_ref()), Ok(count) if count > 0)
 }
 
 #[cfg(test)]

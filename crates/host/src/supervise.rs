@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use backend::plan::Control;
+use backend::control::Control;
 use nix::sys::signal::Signal;
 use spec::vm::ForwardPort;
 
@@ -133,7 +133,7 @@ pub fn run(run: &Run<'_>, say: &mut dyn FnMut(String)) -> Result<Ended, Error> {
             result
         });
     drop(terminal);
-    if let Control::Qmp { socket } = &run.control {
+    for socket in run.control.sockets() {
         // One that is live is of another run, and stays.
         let _ = socket::remove_stale(socket);
     }

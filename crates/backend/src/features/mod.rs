@@ -12,8 +12,8 @@ use spec::vm::Hypervisor;
 pub use needs::{Need, needs};
 pub use table::Feature;
 
+use crate::backends;
 use crate::plan::Version;
-use crate::qemu;
 use crate::refused::Refusal;
 
 /// The hypervisors in the order of the table's columns.
@@ -29,7 +29,10 @@ pub const HYPERVISORS: [Hypervisor; 8] = [
 ];
 
 /// Those with a backend in this version.
-pub const BUILT: [Hypervisor; 1] = [Hypervisor::Qemu];
+pub fn built() -> Vec<Hypervisor> {
+    let has_backend = |hypervisor: &Hypervisor| backends::of(*hypervisor).is_some();
+    HYPERVISORS.into_iter().filter(has_backend).collect()
+}
 
 /// Whether a hypervisor has a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +57,8 @@ pub fn refusals(vm: &Vm) -> Vec<Refusal> {
         .filter(|need| !need.feature.support(vm.hypervisor).is_possible())
         .map(|need| refusal(vm.hypervisor, need))
         .collect();
-    if vm.hypervisor == Hypervisor::Qemu {
-        refusals.extend(qemu::limits(vm));
+    if let Some(backend) = backends::of(vm.hypervisor) {
+        refusals.extend(backend.limits(vm));
     }
     refusals
 }
@@ -81,16 +84,7 @@ fn refusal(hypervisor: Hypervisor, need: Need) -> Refusal {
 
 /// The name of a hypervisor as definitions write it.
 pub fn name(hypervisor: Hypervisor) -> &'static str {
-    match hypervisor {
-        Hypervisor::Qemu => "qemu",
-        Hypervisor::CloudHypervisor => "cloud-hypervisor",
-        Hypervisor::Firecracker => "firecracker",
-        Hypervisor::Crosvm => "crosvm",
-        Hypervisor::Kvmtool => "kvmtool",
-        Hypervisor::Stratovirt => "stratovirt",
-        Hypervisor::Alioth => "alioth",
-        Hypervisor::Vfkit => "vfkit",
-    }
+    hypervisor.as_str()
 }
 
 /// `` `a`, `b` and `c` ``.

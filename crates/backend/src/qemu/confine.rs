@@ -2,8 +2,8 @@
 
 use spec::vm::InterfaceKind;
 
-use super::args::{Args, Opts};
 use super::{Context, forward};
+use crate::args::{Args, Opts};
 use crate::plan::Version;
 
 pub(super) fn push(context: &Context, args: &mut Args) {

@@ -5,11 +5,9 @@ use std::path::Path;
 use spec::vm::Arch;
 
 use super::Context;
-use super::args::{Args, Opts};
+use crate::args::{Args, Opts};
+use crate::command_line;
 use crate::plan::Accel;
-
-/// COMMAND_LINE_SIZE of Linux on both architectures, without the closing zero.
-pub(super) const LONGEST_COMMAND_LINE: usize = 2047;
 
 pub(super) fn push(context: &Context, args: &mut Args) {
     let guest = context.guest;
@@ -38,13 +36,10 @@ fn control(args: &mut Args, socket: &Path) {
 
 /// Ours first, so that the guest's and then the user's own win.
 pub(super) fn command_line(context: &Context) -> String {
-    let mut params: Vec<String> = Vec::new();
+    let mut head: Vec<String> = Vec::new();
     if context.vm.options.qemu.serial_console {
-        params.push(format!("console={}", serial(context.vm.arch)));
+        head.push(format!("console={}", serial(context.vm.arch)));
     }
-    // A panic reboots at once, and a reboot ends QEMU; warnings are shown, as systemd's progress
-    // is, which `quiet` would hide.
-    params.extend(["reboot=t", "panic=-1", "loglevel=5"].map(str::to_owned));
     // Emulated machines have no clock that the kernel can measure the TSC by: on `microvm` five
     // boots of six hang without it (QEMU 7.2).
     if let (
@@ -54,16 +49,9 @@ pub(super) fn command_line(context: &Context) -> String {
         },
     ) = (context.vm.arch, context.accel)
     {
-        params.push(format!("tsc_early_khz={tsc_khz}"));
+        head.push(format!("tsc_early_khz={tsc_khz}"));
     }
-    // `microvm` has no SMBIOS to carry it, and the image, which VMs share, has none of its own.
-    params.push(format!(
-        "systemd.machine_id={}",
-        context.vm.machine_id.as_hex()
-    ));
-    params.extend(context.guest.kernel_params.iter().cloned());
-    params.extend(context.vm.boot.kernel_params.iter().cloned());
-    params.join(" ")
+    command_line::command_line(&context.input(), &head)
 }
 
 fn serial(arch: Arch) -> &'static str {

@@ -3,7 +3,7 @@
 use spec::vm::{Device, PcieRootPort, QemuDevice};
 
 use super::Context;
-use super::args::{Args, Opts};
+use crate::args::{Args, Opts};
 
 /// Prefix under which systemd looks for credentials in QEMU's firmware configuration.
 pub(super) const CREDENTIAL_PREFIX: &str = "opt/io.systemd.credentials/";

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use spec::vm::{Access, ImageType, Volume};
 
 use super::Context;
-use super::args::Args;
+use crate::args::Args;
 
 pub(super) fn push(context: &Context, args: &mut Args) {
     if let Some(image) = &context.guest.store_disk {

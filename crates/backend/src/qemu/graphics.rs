@@ -3,8 +3,8 @@
 use spec::vm::{Graphics, GraphicsBackend, Vulkan};
 
 use super::Context;
-use super::args::{Args, Opts};
 use super::transport::Bus;
+use crate::args::{Args, Opts};
 
 pub(super) fn push(context: &Context, args: &mut Args) {
     let Some(graphics) = &context.vm.graphics else {

@@ -3,8 +3,8 @@
 use spec::vm::{Arch, QemuMachine};
 
 use super::Context;
-use super::args::{Args, Opts, switch};
 use super::transport::Bus;
+use crate::args::{Args, Opts, switch};
 use crate::plan::Accel;
 
 pub(super) fn push(context: &Context, args: &mut Args) {

@@ -1,8 +1,8 @@
 //! Memory: size, backend, huge pages, balloon and virtio-mem.
 
 use super::Context;
-use super::args::{Args, Opts, switch};
 use super::transport::Bus;
+use crate::args::{Args, Opts, switch};
 
 pub(super) fn push(context: &Context, args: &mut Args) {
     let memory = &context.vm.memory;

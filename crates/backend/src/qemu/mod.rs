@@ -1,6 +1,5 @@
 //! QEMU, 7.2 and newer: one argument vector for machines `microvm`, `q35` and `virt`.
 
-mod args;
 mod confine;
 mod console;
 mod devices;
@@ -15,16 +14,17 @@ mod net;
 mod shares;
 mod transport;
 
+use std::path::Path;
+
 use spec::Vm;
 use spec::vm::{RootShare, ShareProto};
 
-pub(crate) use host::host_reasons;
-pub(crate) use limits::limits;
-
-use crate::accel;
-use crate::plan::{Accel, Action, Argv, Control, GuestFiles, HostFacts, Plan};
-use crate::root_share;
-use args::Args;
+use crate::args::Args;
+use crate::backends::Backend;
+use crate::control::{Api, Control};
+use crate::plan::{self, Accel, Action, Console, GuestFiles, HostFacts, Input, Plan, Version};
+use crate::refused::{Reason, Refusal};
+use crate::{accel, before, root_share};
 use transport::Bus;
 
 /// All that the parts of the argument vector are made from.
@@ -37,13 +37,21 @@ struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    fn new(vm: &'a Vm, guest: &'a GuestFiles, facts: &'a HostFacts) -> Self {
+    fn new(input: &Input<'a>) -> Self {
         Self {
-            vm,
-            guest,
-            facts,
-            bus: transport::bus(vm),
-            accel: accel::effective(vm, facts),
+            vm: input.vm,
+            guest: input.guest,
+            facts: input.facts,
+            bus: transport::bus(input.vm),
+            accel: accel::effective(input.vm, input.facts),
+        }
+    }
+
+    fn input(&self) -> Input<'a> {
+        Input {
+            vm: self.vm,
+            guest: self.guest,
+            facts: self.facts,
         }
     }
 
@@ -59,28 +67,59 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Whether tap interfaces of a VM are opened with several queues, which they must be made for.
-pub(crate) fn multi_queue(vm: &Vm) -> bool {
-    transport::queues(vm) > 1
-}
+/// QEMU as a backend.
+pub(crate) struct Qemu;
 
-/// The plan of a VM against which nothing stands.
-pub(crate) fn plan(vm: &Vm, guest: &GuestFiles, facts: &HostFacts) -> Plan {
-    let context = Context::new(vm, guest, facts);
-    Plan {
-        before: before(&context),
-        argv: argv(&context),
-        control: match &vm.socket {
-            Some(socket) => Control::Qmp {
-                socket: socket.clone(),
+impl Backend for Qemu {
+    fn oldest(&self) -> Version {
+        Version(7, 2, 0)
+    }
+
+    fn limits(&self, vm: &Vm) -> Vec<Refusal> {
+        limits::limits(vm)
+    }
+
+    fn host_reasons(&self, input: &Input) -> Vec<Reason> {
+        host::programs(input.vm, input.facts)
+    }
+
+    fn command_line(&self, input: &Input) -> String {
+        console::command_line(&Context::new(input))
+    }
+
+    fn plan(&self, input: &Input) -> Plan {
+        let context = Context::new(input);
+        let control = self.control(input.vm, &input.facts.program);
+        Plan {
+            before: before(&context, &control),
+            argv: plan::argv(input, arguments(&context)),
+            control,
+            console: if input.vm.options.qemu.serial_console {
+                Console::Mux
+            } else {
+                Console::None
             },
-            None => Control::None,
-        },
+        }
+    }
+
+    fn control(&self, vm: &Vm, _program: &Path) -> Control {
+        Control {
+            api: match &vm.socket {
+                Some(socket) => Api::Qmp {
+                    socket: socket.clone(),
+                },
+                None => Api::None,
+            },
+            ..Control::signals_alone(vm)
+        }
+    }
+
+    fn queues(&self, vm: &Vm) -> u32 {
+        transport::queues(vm)
     }
 }
 
-fn argv(context: &Context) -> Argv {
-    let vm = context.vm;
+fn arguments(context: &Context) -> Vec<String> {
     let mut args = Args::default();
     machine::push(context, &mut args);
     memory::push(context, &mut args);
@@ -92,23 +131,14 @@ fn argv(context: &Context) -> Argv {
     devices::push(context, &mut args);
     graphics::push(context, &mut args);
     confine::push(context, &mut args);
-    args.extend(&vm.options.qemu.extra_args);
-    Argv {
-        program: context.facts.program.clone(),
-        process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
-        args: args.into_vec(),
-    }
+    args.extend(&context.vm.options.qemu.extra_args);
+    args.into_vec()
 }
 
-fn before(context: &Context) -> Vec<Action> {
+fn before(context: &Context, control: &Control) -> Vec<Action> {
     let vm = context.vm;
-    let mut actions = Vec::new();
-    if !vm.pre_start.is_empty() {
-        actions.push(Action::PreStart(vm.pre_start.clone()));
-    }
-    actions.extend(vm.volumes.iter().cloned().map(Action::PrepareVolume));
-    actions.extend(vm.socket.clone().map(Action::RemoveStaleSocket));
-    actions.extend(net::macvtap_actions(context));
-    actions.extend(vm.extra_args_script.clone().map(Action::ExtraArgs));
+    let mut actions = before::actions(vm, control);
+    actions.extend(before::macvtaps(vm, transport::queues(vm)));
+    actions.extend(before::extra_args(vm));
     actions
 }

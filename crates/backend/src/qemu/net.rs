@@ -2,16 +2,12 @@
 
 use spec::vm::{Interface, InterfaceKind};
 
-use super::args::{Args, Opts, switch};
 use super::transport::{Bus, queues};
 use super::{Context, forward};
-use crate::plan::Action;
-
-/// Descriptors of macvtap devices begin here, well above what anything else has open.
-const FIRST_MACVTAP_FD: i32 = 100;
+use crate::args::{Args, Opts, switch};
+use crate::before::macvtap_fds;
 
 pub(super) fn push(context: &Context, args: &mut Args) {
-    let mut macvtap_fds = FIRST_MACVTAP_FD..;
     let mut forwards = forward::rules(context);
     for (index, interface) in context.vm.interfaces.iter().enumerate() {
         // Our own ids, because QEMU's may not begin with a digit.
@@ -24,7 +20,7 @@ pub(super) fn push(context: &Context, args: &mut Args) {
                     netdev.set(key, rule)
                 }),
             InterfaceKind::Tap { vhost } => tap(context, &id, interface, *vhost),
-            InterfaceKind::Macvtap { .. } => macvtap(context, &id, &mut macvtap_fds),
+            InterfaceKind::Macvtap { .. } => macvtap(context, &id, index),
             InterfaceKind::Bridge { bridge } => Opts::new("bridge")
                 .set("id", &id)
                 .set("br", bridge)
@@ -38,28 +34,6 @@ pub(super) fn push(context: &Context, args: &mut Args) {
     }
 }
 
-/// What the executor opens for macvtap interfaces, in the order of the interfaces.
-pub(super) fn macvtap_actions(context: &Context) -> Vec<Action> {
-    let queues = queues(context.vm);
-    let mut fds = FIRST_MACVTAP_FD..;
-    let macvtaps = context.vm.interfaces.iter().filter_map(|interface| {
-        let InterfaceKind::Macvtap { mode, .. } = interface.kind else {
-            return None;
-        };
-        Some(Action::OpenMacvtap {
-            id: interface.id.to_string(),
-            mode,
-            queues,
-            first_fd: take_fds(&mut fds, queues)[0],
-        })
-    });
-    macvtaps.collect()
-}
-
-fn take_fds(fds: &mut std::ops::RangeFrom<i32>, count: u32) -> Vec<i32> {
-    fds.by_ref().take(count as usize).collect()
-}
-
 fn tap(context: &Context, id: &str, interface: &Interface, vhost: bool) -> Opts {
     let queues = queues(context.vm);
     Opts::new("tap")
@@ -71,8 +45,8 @@ fn tap(context: &Context, id: &str, interface: &Interface, vhost: bool) -> Opts 
         .set_if(queues > 1, "queues", queues)
 }
 
-fn macvtap(context: &Context, id: &str, fds: &mut std::ops::RangeFrom<i32>) -> Opts {
-    let fds = take_fds(fds, queues(context.vm));
+fn macvtap(context: &Context, id: &str, index: usize) -> Opts {
+    let fds = macvtap_fds(context.vm, queues(context.vm), index);
     let netdev = Opts::new("tap").set("id", id);
     match fds.as_slice() {
         [fd] => netdev.set("fd", fd),

@@ -5,7 +5,7 @@ use std::path::Path;
 use spec::vm::{Access, RootShare, SecurityModel, Share, ShareProto};
 
 use super::Context;
-use super::args::{Args, Opts};
+use crate::args::{Args, Opts};
 use crate::root_share;
 
 pub(super) fn push(context: &Context, args: &mut Args) {

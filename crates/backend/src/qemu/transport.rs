@@ -5,7 +5,7 @@ use std::fmt;
 use spec::Vm;
 use spec::vm::{InterfaceKind, QemuMachine};
 
-use super::args::Opts;
+use crate::args::Opts;
 
 /// How virtio devices are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Argument vectors of QEMU: for every option, and for versions, machines and accelerators.
 
 use backend::accel::accel_line;
-use backend::plan::{Accel, Control, Plan, Version};
+use backend::control::Api;
+use backend::plan::{Accel, Plan, Version};
 use rstest::rstest;
 use spec::vm::{Arch, InterfaceKind, QemuMachine};
 
@@ -64,8 +65,8 @@ fn a_poor_host_gets_what_it_can() {
     assert!(plan.argv.args.iter().any(|arg| arg.contains("threads")));
     assert!(!plan.argv.args.iter().any(|arg| arg == "-sandbox"));
     assert_eq!(
-        plan.control,
-        Control::Qmp {
+        plan.control.api,
+        Api::Qmp {
             socket: "web.sock".into()
         }
     );

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use backend::plan::{Control, Plan};
+use backend::control::{Api, Control};
+use backend::plan::Plan;
 use backend::qmp::{self, EventName, Message, Request};
 use serde_json::Value;
 
@@ -58,7 +59,7 @@ impl Running {
 
     /// Connects to the control socket, or gives what QEMU said when it ended.
     pub fn connect(&mut self) -> Result<(), String> {
-        let Control::Qmp { socket } = self.control.clone() else {
+        let Api::Qmp { socket } = self.control.api.clone() else {
             panic!("no socket");
         };
         let path = self.dir.join(socket);

@@ -1,5 +1,6 @@
 //! A small VM, guest files and host facts for other tests to change.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use backend::plan::{Accel, GuestFiles, HostFacts, Plan, Version};
@@ -75,6 +76,12 @@ pub fn facts() -> HostFacts {
         program: "/usr/bin/qemu-system-x86_64".into(),
         version: Version(7, 2, 22),
         accel: Accel::Kvm,
+        no_kvm: None,
+        built_in: false,
+        options: BTreeSet::new(),
+        vhost_net: true,
+        vhost_vsock: true,
+        landlock: true,
         sandbox: true,
         io_uring: true,
         bridge_helper: Some(PathBuf::from("/usr/lib/qemu/qemu-bridge-helper")),

@@ -58,7 +58,7 @@ impl Found {
     }
 
     fn backend(&self) -> &'static str {
-        if features::BUILT.contains(&self.hypervisor) {
+        if features::built().contains(&self.hypervisor) {
             "yes"
         } else {
             "not yet"
@@ -141,7 +141,7 @@ fn to_json(found: &[Found]) -> Value {
             .collect();
         json!({
             "hypervisor": features::name(one.hypervisor),
-            "backend": features::BUILT.contains(&one.hypervisor),
+            "backend": features::built().contains(&one.hypervisor),
             "program": one.program,
             "version": one.version,
             "features": table,

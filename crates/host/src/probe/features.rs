@@ -1,6 +1,6 @@
 //! What one hypervisor program can do, asked of the program itself and cached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,6 +22,9 @@ pub struct Features {
     pub sandbox: bool,
     /// Built with io_uring.
     pub io_uring: bool,
+    /// Long options that its help names.
+    #[serde(default)]
+    pub options: BTreeSet<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,9 +56,10 @@ pub fn of(program: &Path, hypervisor: Hypervisor, cache: &Path) -> Result<Featur
 fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
     if hypervisor != Hypervisor::Qemu {
         return Ok(Features {
-            version: version(program, &["--version"], first_version)?,
+            version: version(program, asking_version(hypervisor), first_version)?,
             sandbox: false,
             io_uring: false,
+            options: long_options(&help(program, hypervisor)),
         });
     }
     // A build without seccomp ends with an error at `-sandbox`, before it looks at `--version`.
@@ -65,7 +69,48 @@ fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
         version: sandboxed.or_else(|_| version(program, &["--version"], qemu_version))?,
         sandbox,
         io_uring: schema_has_io_uring(program).unwrap_or(false),
+        options: BTreeSet::new(),
     })
+}
+
+fn asking_version(hypervisor: Hypervisor) -> &'static [&'static str] {
+    match hypervisor {
+        Hypervisor::Kvmtool => &["version"],
+        Hypervisor::Stratovirt => &["-version"],
+        _ => &["--version"],
+    }
+}
+
+/// What the program prints of its options; empty where it prints nothing.
+fn help(program: &Path, hypervisor: Hypervisor) -> String {
+    let arguments: &[&str] = match hypervisor {
+        Hypervisor::Kvmtool | Hypervisor::Crosvm => &["run", "--help"],
+        Hypervisor::Alioth => &["boot", "--help"],
+        Hypervisor::Stratovirt => &["-h"],
+        _ => &["--help"],
+    };
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output();
+    // Some print it on stderr, and end with an error.
+    output.map_or_else(
+        |_| String::new(),
+        |output| {
+            [output.stdout, output.stderr]
+                .map(|said| String::from_utf8_lossy(&said).into_owned())
+                .concat()
+        },
+    )
+}
+
+/// Words that begin with `--`, without what follows their name.
+fn long_options(help: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    help.split(|c: char| !is_part(c))
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn qemu_version(text: &str) -> Option<Version> {
@@ -170,6 +215,13 @@ impl Watchdog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_are_read_off_help() {
+        let help = "  -m, --mem=<n>  size\n      --pci-hotplug-slots <N>\n  [--no-smt] --x-y=z --";
+        let found: Vec<String> = long_options(help).into_iter().collect();
+        assert_eq!(found, ["--mem", "--no-smt", "--pci-hotplug-slots", "--x-y"]);
+    }
     use std::os::unix::fs::PermissionsExt;
 
     #[rstest::rstest]
@@ -221,6 +273,7 @@ mod tests {
             version: Version(8, 1, 0),
             sandbox: false,
             io_uring: false,
+            options: BTreeSet::new(),
         };
         assert_eq!(features, expected);
     }

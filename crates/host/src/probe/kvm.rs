@@ -143,6 +143,7 @@ mod tests {
         Host {
             proc,
             dev,
+            sys: root.join("sys"),
             cache: root.join("cache"),
             programs: Vec::new(),
             own_program: None,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use backend::plan::Control;
+use backend::control::Control;
 use nix::sys::signal::Signal;
 
 use super::hypervisor::Hypervisor;

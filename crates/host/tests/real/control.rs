@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use backend::plan::Control;
-use host::control::{self, Stopped};
+use backend::control::{Api, Control};
+use host::control::{self, RunState, Stopped};
 use host::qmp::Qmp;
 
 use super::{Reaped, qemu, state, wait_for_control};
@@ -23,7 +23,13 @@ fn start(state: &Path, args: &[&str]) -> Option<(Reaped, Control)> {
     let child = command.stdin(Stdio::null()).spawn().unwrap();
     let child = Reaped(child);
     wait_for_control(&socket);
-    Some((child, Control::Qmp { socket }))
+    let control = Control {
+        vm: "web".to_owned(),
+        mem_mib: 64,
+        api: Api::Qmp { socket },
+        agent: None,
+    };
+    Some((child, control))
 }
 
 fn shutdown(control: &Control, timeout: Duration) -> Result<Stopped, control::Error> {
@@ -35,7 +41,7 @@ pub fn a_guest_that_does_not_stop_is_ended() {
     let Some((mut qemu, control)) = start(state.path(), &["-M", "q35", "-m", "64", "-S"]) else {
         return;
     };
-    assert_eq!(control::status(&control).unwrap(), "prelaunch");
+    assert_eq!(control::state(&control).unwrap(), RunState::Between);
     let begun = Instant::now();
     let timeout = Duration::from_millis(700);
     assert_eq!(shutdown(&control, timeout).unwrap(), Stopped::Quit);
@@ -67,9 +73,9 @@ pub fn pause_resume_and_balloon() {
         return;
     };
     control::pause(&control).unwrap();
-    assert_eq!(control::status(&control).unwrap(), "paused");
+    assert_eq!(control::state(&control).unwrap(), RunState::Paused);
     control::resume(&control).unwrap();
-    assert_eq!(control::status(&control).unwrap(), "running");
+    assert_eq!(control::state(&control).unwrap(), RunState::Running);
     let error = control::balloon(&control, 32).unwrap_err();
     assert!(matches!(error, control::Error::NoBalloon), "{error}");
     control::quit(&control).unwrap();
@@ -80,7 +86,7 @@ pub fn a_held_socket_is_said_to_be_held() {
     let Some((_qemu, control)) = start(state.path(), &["-M", "none"]) else {
         return;
     };
-    let Control::Qmp { socket } = &control else {
+    let Api::Qmp { socket } = &control.api else {
         unreachable!()
     };
     let patience = Duration::from_millis(500);
@@ -100,7 +106,7 @@ pub fn a_hung_hypervisor_is_killed() {
     let Some((mut qemu, control)) = start(state.path(), &["-M", "none"]) else {
         return;
     };
-    let Control::Qmp { socket } = &control else {
+    let Api::Qmp { socket } = &control.api else {
         unreachable!()
     };
     let qmp = Qmp::connect(socket, Duration::from_secs(5)).unwrap();

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use backend::plan::{Action, Argv, Control, Plan};
+use backend::control::{Api, Control};
+use backend::plan::{Action, Argv, Console, Plan};
 use host::supervise::{self, Ended, Run};
 use host::virtiofs::{SERVE_COMMAND, Served, Server, Shares};
 use serde::Deserialize;
@@ -54,7 +55,13 @@ fn exec(told: &Exec) -> ExitCode {
     let plan = Plan {
         before: told.before.clone(),
         argv: told.argv.clone(),
-        control: Control::None,
+        control: Control {
+            vm: "web".to_owned(),
+            mem_mib: 64,
+            api: Api::None,
+            agent: None,
+        },
+        console: Console::None,
     };
     // As a careless parent might leave it.
     let held = nix::sys::signal::SigSet::all();

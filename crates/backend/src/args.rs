@@ -1,11 +1,11 @@
-//! Builds QEMU's argument vector; knows how its option parser reads a list.
+//! Builds an argument vector, and lists of `key=value` in it as two kinds of parsers read them.
 
 use std::fmt::Display;
 use std::path::Path;
 
-/// Arguments in the order in which QEMU gets them.
+/// Arguments in the order in which the hypervisor gets them.
 #[derive(Default)]
-pub(super) struct Args(Vec<String>);
+pub(crate) struct Args(Vec<String>);
 
 impl Args {
     pub fn flag(&mut self, flag: &str) {
@@ -26,8 +26,8 @@ impl Args {
     }
 }
 
-/// `head,key=value,…`; a comma in a value is doubled, as QEMU's parser wants it.
-pub(super) struct Opts(String);
+/// `head,key=value,…` for QEMU's parser, which wants a comma in a value doubled.
+pub(crate) struct Opts(String);
 
 impl Opts {
     pub fn new(head: impl Into<String>) -> Self {
@@ -74,7 +74,47 @@ impl From<Opts> for String {
     }
 }
 
+/// `key=value,…` for parsers that have no way to quote a comma: a path with one is refused before
+/// (see [`crate::backends::Backend::unquotable`]).
+#[derive(Default)]
+pub(crate) struct List(String);
+
+impl List {
+    pub fn new(head: impl Into<String>) -> Self {
+        Self(head.into())
+    }
+
+    pub fn set(mut self, key: &str, value: impl Display) -> Self {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        self.0.push_str(&format!("{key}={value}"));
+        self
+    }
+
+    pub fn path(self, key: &str, path: &Path) -> Self {
+        self.set(key, path.display())
+    }
+
+    pub fn set_some(self, key: &str, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.set(key, value),
+            None => self,
+        }
+    }
+
+    pub fn set_if(self, condition: bool, key: &str, value: impl Display) -> Self {
+        self.set_some(key, condition.then_some(value))
+    }
+}
+
+impl From<List> for String {
+    fn from(list: List) -> Self {
+        list.0
+    }
+}
+
 /// `on` or `off`.
-pub(super) fn switch(on: bool) -> &'static str {
+pub(crate) fn switch(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }

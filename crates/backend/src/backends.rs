@@ -1,0 +1,53 @@
+//! What every backend gives, and which hypervisor has which.
+
+use std::path::Path;
+
+use spec::Vm;
+use spec::vm::Hypervisor;
+
+use crate::control::Control;
+use crate::plan::{Input, Plan, Version};
+use crate::qemu;
+use crate::refused::{Reason, Refusal};
+
+/// One hypervisor: what stands against a VM, and what it is started with.
+pub(crate) trait Backend: Sync {
+    /// The oldest version whose arguments these are.
+    fn oldest(&self) -> Version;
+
+    /// What no version of it can do for this VM, beyond what the feature table tells.
+    fn limits(&self, vm: &Vm) -> Vec<Refusal>;
+
+    /// What stands against the VM on one host, beyond what is asked of every hypervisor.
+    fn host_reasons(&self, input: &Input) -> Vec<Reason>;
+
+    /// The kernel command line.
+    fn command_line(&self, input: &Input) -> String;
+
+    /// The plan of a VM against which nothing stands.
+    fn plan(&self, input: &Input) -> Plan;
+
+    fn control(&self, vm: &Vm, program: &Path) -> Control;
+
+    /// Characters that its option parser has no way to quote, so that no path may have them.
+    fn unquotable(&self) -> &'static [char] {
+        &[]
+    }
+
+    /// Queue pairs of a tap or macvtap interface; with more than one it must be made for several.
+    fn queues(&self, vm: &Vm) -> u32;
+}
+
+/// The backend of a hypervisor, where this version has one.
+pub(crate) fn of(hypervisor: Hypervisor) -> Option<&'static dyn Backend> {
+    match hypervisor {
+        Hypervisor::Qemu => Some(&qemu::Qemu),
+        Hypervisor::CloudHypervisor => None,
+        Hypervisor::Firecracker => None,
+        Hypervisor::Crosvm => None,
+        Hypervisor::Kvmtool => None,
+        Hypervisor::Stratovirt => None,
+        Hypervisor::Alioth => None,
+        Hypervisor::Vfkit => None,
+    }
+}

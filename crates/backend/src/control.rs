@@ -1,0 +1,95 @@
+//! How a running VM is spoken to: which socket, which protocol. Opens none of them.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use spec::Vm;
+
+use crate::backends;
+
+/// The ways to a VM that runs. Paths are relative to the state directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// Name of the VM, by which its lock is found.
+    pub vm: String,
+    /// Memory that the guest was started with, from which balloons are counted.
+    pub mem_mib: u64,
+    pub api: Api,
+    /// Where a guest is asked to power off that its hypervisor cannot ask.
+    pub agent: Option<Agent>,
+}
+
+/// What the hypervisor itself listens on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Api {
+    None,
+    /// QEMU's protocol, of which StratoVirt speaks a part.
+    Qmp {
+        socket: PathBuf,
+    },
+    /// Cloud Hypervisor's REST.
+    CloudHypervisor {
+        socket: PathBuf,
+    },
+    /// Firecracker's REST.
+    Firecracker {
+        socket: PathBuf,
+    },
+    /// Spoken by the program itself, for the protocol is that of its version alone.
+    Crosvm {
+        program: PathBuf,
+        socket: PathBuf,
+    },
+    /// The same; `name` is what the guest was started as.
+    Kvmtool {
+        program: PathBuf,
+        name: String,
+    },
+}
+
+/// Where the agent in the guest is reached; see [`spec::agent`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Agent {
+    /// A Unix socket that leads to a serial port of the guest.
+    Socket(PathBuf),
+    /// A hypervisor's own vsock, behind a Unix socket that is told `CONNECT PORT` first.
+    Vsock { socket: PathBuf, port: u32 },
+}
+
+impl Control {
+    /// The ways to a VM that `program` runs, or would.
+    pub fn of(vm: &Vm, program: &Path) -> Self {
+        match backends::of(vm.hypervisor) {
+            Some(backend) => backend.control(vm, program),
+            None => Self::signals_alone(vm),
+        }
+    }
+
+    /// Only signals reach such a hypervisor.
+    pub fn signals_alone(vm: &Vm) -> Self {
+        Self {
+            vm: vm.name.to_string(),
+            mem_mib: vm.memory.mem_mib,
+            api: Api::None,
+            agent: None,
+        }
+    }
+
+    /// Sockets that a crash leaves behind.
+    pub fn sockets(&self) -> Vec<&Path> {
+        let api = match &self.api {
+            Api::None | Api::Kvmtool { .. } => None,
+            Api::Qmp { socket }
+            | Api::CloudHypervisor { socket }
+            | Api::Firecracker { socket }
+            | Api::Crosvm { socket, .. } => Some(socket.as_path()),
+        };
+        let agent = match &self.agent {
+            None => None,
+            Some(Agent::Socket(socket) | Agent::Vsock { socket, .. }) => Some(socket.as_path()),
+        };
+        api.into_iter().chain(agent).collect()
+    }
+}

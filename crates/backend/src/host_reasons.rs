@@ -1,0 +1,122 @@
+//! What stands against a VM on one host, whatever its hypervisor: versions, paths, the length of
+//! the kernel command line, KVM.
+
+use std::path::Path;
+
+use spec::vm::{InterfaceKind, ShareProto};
+
+use crate::backends::Backend;
+use crate::features::{Support, needs};
+use crate::plan::{Accel, Input};
+use crate::refused::Reason;
+use spec::vm::Hypervisor;
+
+/// COMMAND_LINE_SIZE of Linux on both architectures, without the closing zero.
+const LONGEST_COMMAND_LINE: usize = 2047;
+
+/// Every reason of the host's, all at once.
+pub(crate) fn host_reasons(backend: &dyn Backend, input: &Input) -> Vec<Reason> {
+    let mut reasons = versions(backend, input);
+    reasons.extend(kvm(input));
+    reasons.extend(devices(input));
+    reasons.extend(backend.host_reasons(input));
+    reasons.extend(paths(backend, input));
+    let length = backend.command_line(input).len();
+    if length > LONGEST_COMMAND_LINE {
+        reasons.push(Reason::CommandLine {
+            length,
+            most: LONGEST_COMMAND_LINE,
+        });
+    }
+    reasons
+}
+
+fn versions(backend: &dyn Backend, input: &Input) -> Vec<Reason> {
+    let (vm, facts) = (input.vm, input.facts);
+    if facts.version < backend.oldest() {
+        return vec![Reason::TooOld {
+            program: facts.program.clone(),
+            found: facts.version,
+            least: backend.oldest(),
+        }];
+    }
+    let needs = needs(vm).into_iter();
+    needs
+        .filter_map(|need| match need.feature.support(vm.hypervisor) {
+            Support::Since(least) if facts.version < least => Some(Reason::FeatureTooOld {
+                feature: need.feature,
+                option: need.option,
+                value: need.value,
+                program: facts.program.clone(),
+                found: facts.version,
+                least,
+            }),
+            _ => None,
+        })
+        .collect()
+}
+
+/// QEMU alone emulates a processor; vfkit has macOS' own hypervisor.
+fn kvm(input: &Input) -> Option<Reason> {
+    let hypervisor = input.vm.hypervisor;
+    let has_own = matches!(hypervisor, Hypervisor::Qemu | Hypervisor::Vfkit);
+    (!has_own && input.facts.accel != Accel::Kvm).then(|| Reason::NoKvm {
+        hypervisor,
+        why: input.facts.no_kvm.clone().unwrap_or_default(),
+    })
+}
+
+/// Devices of the kernel that the VM's options need.
+fn devices(input: &Input) -> Vec<Reason> {
+    let (vm, facts) = (input.vm, input.facts);
+    let mut reasons = Vec::new();
+    let vhost = |kind: &InterfaceKind| matches!(kind, InterfaceKind::Tap { vhost: true });
+    let tap = vm.interfaces.iter().position(|i| vhost(&i.kind));
+    if let (Some(index), false) = (tap, facts.vhost_net) {
+        reasons.push(Reason::NoDevice {
+            option: format!("interfaces[{index}].tap.vhost"),
+            device: "/dev/vhost-net",
+            module: "vhost_net",
+        });
+    }
+    let through_kernel = matches!(
+        vm.hypervisor,
+        Hypervisor::Qemu | Hypervisor::Crosvm | Hypervisor::Kvmtool | Hypervisor::Stratovirt
+    );
+    if vm.vsock.is_some() && through_kernel && !facts.vhost_vsock {
+        reasons.push(Reason::NoDevice {
+            option: "vsock.cid".to_owned(),
+            device: "/dev/vhost-vsock",
+            module: "vhost_vsock",
+        });
+    }
+    reasons
+}
+
+/// Arguments are text, so that paths must be.
+fn paths(backend: &dyn Backend, input: &Input) -> Vec<Reason> {
+    let (vm, guest) = (input.vm, input.guest);
+    let mut paths: Vec<&Path> = vec![&guest.kernel, &guest.initrd];
+    paths.extend(guest.store_disk.as_deref());
+    paths.extend(guest.root_tree.as_deref());
+    paths.extend(vm.credential_files.values().map(|file| file.as_path()));
+    paths.extend(vm.volumes.iter().map(|volume| volume.image.as_path()));
+    paths.extend(vm.shares.iter().map(|share| match &share.proto {
+        ShareProto::NineP { .. } => share.source.as_path(),
+        ShareProto::Virtiofs { socket, .. } => socket.as_path(),
+    }));
+    paths.extend(vm.socket.as_deref());
+    let paths = paths.into_iter();
+    paths
+        .filter_map(|path| match path.to_str() {
+            None => Some(Reason::NotUnicode {
+                path: path.to_owned(),
+            }),
+            Some(text) => Some(Reason::Unquotable {
+                hypervisor: vm.hypervisor,
+                character: text.chars().find(|c| backend.unquotable().contains(c))?,
+                path: path.to_owned(),
+            }),
+        })
+        .collect()
+}

@@ -1,0 +1,42 @@
+//! Credentials as the disk that the guest reads them from, where its hypervisor has no other way.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::kind::Kind;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("The credential `{name}` cannot be read from `{}`", .file.display())]
+    Read {
+        name: String,
+        file: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Read { source, .. } => Kind::of_io(source),
+        }
+    }
+}
+
+/// The image, in whole sectors.
+pub fn disk(files: &BTreeMap<String, PathBuf>) -> Result<Vec<u8>, Error> {
+    let read = |(name, file): (&String, &PathBuf)| match std::fs::read(file) {
+        Ok(content) => Ok((name.clone(), content)),
+        Err(source) => Err(Error::Read {
+            name: name.clone(),
+            file: file.clone(),
+            source,
+        }),
+    };
+    let credentials: Vec<(String, Vec<u8>)> = files.iter().map(read).collect::<Result<_, _>>()?;
+    let borrowed: Vec<(&str, &[u8])> = credentials
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_slice()))
+        .collect();
+    Ok(guest_init::credentials::render(&borrowed))
+}
