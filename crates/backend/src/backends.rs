@@ -6,7 +6,7 @@ use spec::Vm;
 use spec::vm::Hypervisor;
 
 use crate::control::Control;
-use crate::plan::{Input, Plan, Version};
+use crate::plan::{Console, Input, Plan, Version};
 use crate::qemu;
 use crate::refused::{Reason, Refusal};
 
@@ -26,6 +26,9 @@ pub(crate) trait Backend: Sync {
 
     /// The plan of a VM against which nothing stands.
     fn plan(&self, input: &Input) -> Plan;
+
+    /// Where the guest's console is.
+    fn console(&self, vm: &Vm) -> Console;
 
     fn control(&self, vm: &Vm, program: &Path) -> Control;
 

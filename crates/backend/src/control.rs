@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use spec::Vm;
 
 use crate::backends;
+use crate::plan::Console;
 
 /// The ways to a VM that runs. Paths are relative to the state directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,11 @@ pub enum Agent {
     Socket(PathBuf),
     /// A hypervisor's own vsock, behind a Unix socket that is told `CONNECT PORT` first.
     Vsock { socket: PathBuf, port: u32 },
+}
+
+/// Whether the hypervisor gives a VM's console on its standard input and output.
+pub fn has_console(vm: &Vm) -> bool {
+    backends::of(vm.hypervisor).is_some_and(|backend| backend.console(vm) != Console::None)
 }
 
 impl Control {

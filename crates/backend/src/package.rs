@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use spec::Vm;
 use spec::vm::{Device, Interface, InterfaceKind, MacvtapMode, RootShare, ShareProto};
 
+use crate::control::{self, Api, Control};
 use crate::features::{self, Feature};
 use crate::plan::GuestFiles;
 use crate::{backends, root_share};
@@ -138,12 +139,16 @@ fn commands(vm: &Vm) -> Vec<&'static str> {
     let can = |feature: Feature| feature.support(vm.hypervisor).is_possible();
     let has_tap = has(|kind| matches!(kind, InterfaceKind::Tap { .. }));
     let has_macvtap = has(|kind| matches!(kind, InterfaceKind::Macvtap { .. }));
-    let has_socket = vm.socket.is_some();
+    let ways = Control::of(vm, Path::new(""));
+    let has_api = ways.api != Api::None;
     let has_balloon = vm.memory.balloon.is_some() && can(Feature::Balloon);
+    let has_stop = has_api || ways.agent.is_some();
     [
         ("microvm-run", true),
-        ("microvm-shutdown", has_socket && can(Feature::GracefulStop)),
-        ("microvm-balloon", has_balloon && has_socket),
+        ("microvm-shutdown", has_stop && can(Feature::GracefulStop)),
+        ("microvm-balloon", has_balloon && has_api),
+        ("microvm-status", true),
+        ("microvm-console", control::has_console(vm)),
         ("tap-up", has_tap),
         ("tap-down", has_tap),
         ("macvtap-up", has_macvtap),

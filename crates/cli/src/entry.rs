@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::package;
 use crate::places::Places;
 use crate::runner::Runner;
+use crate::verbs::Live;
 
 /// What this process was called as, where that is not `microvm`.
 pub enum Entry {
@@ -19,6 +20,8 @@ pub enum Entry {
     ImageHook { root: PathBuf },
     /// The daemon of one virtiofs share.
     Share { options: String },
+    /// The process that keeps a guest's console.
+    Keeper { options: String },
     /// QEMU's helper for one connection of the guest to a port forwarded from it.
     Relay { address: Ipv4Addr, port: u16 },
 }
@@ -26,8 +29,7 @@ pub enum Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     Run,
-    Shutdown,
-    Balloon,
+    Live(Live),
     TapUp,
     TapDown,
     MacvtapUp,
@@ -39,8 +41,12 @@ impl Verb {
     fn named(name: &OsStr) -> Option<Self> {
         Some(match name.to_str()? {
             "microvm-run" => Self::Run,
-            "microvm-shutdown" => Self::Shutdown,
-            "microvm-balloon" => Self::Balloon,
+            "microvm-shutdown" => Self::Live(Live::Shutdown),
+            "microvm-balloon" => Self::Live(Live::Balloon),
+            "microvm-pause" => Self::Live(Live::Pause),
+            "microvm-resume" => Self::Live(Live::Resume),
+            "microvm-status" => Self::Live(Live::Status),
+            "microvm-console" => Self::Live(Live::Console),
             "tap-up" => Self::TapUp,
             "tap-down" => Self::TapDown,
             "macvtap-up" => Self::MacvtapUp,
@@ -70,6 +76,7 @@ impl Entry {
         let command = arguments.next()?;
         match (command.as_str(), arguments.next()?) {
             (host::virtiofs::SERVE_COMMAND, options) => Some(Self::Share { options }),
+            (host::console::KEEPER_COMMAND, options) => Some(Self::Keeper { options }),
             ("relay", address) => {
                 let (address, port) = (address.parse().ok()?, arguments.next()?.parse().ok()?);
                 Some(Self::Relay { address, port })
@@ -82,6 +89,7 @@ impl Entry {
         let (verb, package) = match self {
             Self::ImageHook { root } => return Ok(image::hook::hook_main(&root)),
             Self::Share { options } => return Ok(host::virtiofs::serve_main(&options)),
+            Self::Keeper { options } => return Ok(host::console::keeper_main(&options)),
             Self::Relay { address, port } => {
                 host::relay::run(address, port)?;
                 return Ok(ExitCode::SUCCESS);
@@ -92,8 +100,7 @@ impl Entry {
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
         match verb {
             Verb::Run => runner.become_hypervisor(&arguments, &Places::of_this_user()),
-            Verb::Shutdown => runner.shutdown(),
-            Verb::Balloon => runner.balloon(&arguments),
+            Verb::Live(verb) => runner.live(verb, &arguments),
             Verb::VirtiofsdRun => runner.serve_shares(),
             Verb::TapUp => runner.taps_up(),
             Verb::TapDown => runner.taps_down(),

@@ -110,6 +110,7 @@ macro_rules! from_host {
 }
 
 from_host!(
+    host::console::AttachError,
     host::control::Error,
     host::exec::Error,
     host::probe::Error,

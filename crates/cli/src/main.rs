@@ -5,6 +5,7 @@ mod definition;
 mod entry;
 mod error;
 mod git;
+mod live;
 mod package;
 mod places;
 mod progress;
@@ -13,6 +14,7 @@ mod registry;
 mod runner;
 mod running;
 mod term;
+mod verbs;
 
 use std::process::ExitCode;
 

@@ -1,11 +1,8 @@
 //! What a runner package does on this host: run, stop, balloon, shares, interfaces.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use backend::control::Control;
 use backend::plan::Plan;
@@ -19,6 +16,7 @@ use spec::vm::{Interface, InterfaceKind};
 use crate::error::{Error, Kind, OrKind, Result};
 use crate::package;
 use crate::places::Places;
+use crate::verbs::{self, Live, say};
 
 /// A runner package, read.
 pub struct Runner {
@@ -50,7 +48,8 @@ impl Runner {
         if let Some(line) = found.acceleration.line() {
             say(line);
         }
-        host::exec::run(&plan, self.name(), Path::new("."), extra, &mut say)?;
+        let own = std::env::current_exe().or_kind(Kind::Other)?;
+        host::exec::run(&plan, self.name(), &own, Path::new("."), extra, &mut say)?;
         unreachable!("a hypervisor took the place of this process")
     }
 
@@ -67,58 +66,30 @@ impl Runner {
             control: self.control(),
             shares: self.shares()?,
             forward_ports: &vm.forward_ports,
-            console_on_stdin: vm.options.qemu.serial_console,
-            stop_timeout: stop_timeout()?,
+            console_on_stdin: backend::control::has_console(vm),
+            stop_timeout: verbs::stop_timeout()?,
         };
         match host::supervise::run(&run, &mut say)? {
             Ended::ByGuest | Ended::Stopped(Stopped::Graceful | Stopped::NotRunning) => {
                 Ok(ExitCode::SUCCESS)
             }
-            Ended::Stopped(stopped) => Ok(self.escalated(stopped)),
+            Ended::Stopped(stopped) => Ok(verbs::escalated(self.name(), stopped)),
             Ended::Interrupted => Ok(ExitCode::from(Kind::Interrupted as u8)),
             Ended::Refused(code) => Ok(ExitCode::from(code)),
         }
     }
 
-    pub fn shutdown(&self) -> Result<ExitCode> {
-        let stopped =
-            host::control::shutdown(&self.control(), stop_timeout()?, &AtomicBool::new(false))?;
-        match stopped {
-            Stopped::Graceful => say(format!("`{}` has shut itself down", self.name())),
-            Stopped::NotRunning => say(format!("`{}` does not run here", self.name())),
-            Stopped::Quit | Stopped::Killed => return Ok(self.escalated(stopped)),
+    /// A verb of bin/ for a VM that runs in the current directory.
+    pub fn live(&self, verb: Live, arguments: &[OsString]) -> Result<ExitCode> {
+        let control = self.control();
+        match verb {
+            Live::Shutdown => verbs::shutdown(&control),
+            Live::Balloon => verbs::balloon(&control, verbs::size(arguments)?),
+            Live::Pause => verbs::pause(&control),
+            Live::Resume => verbs::resume(&control),
+            Live::Status => verbs::status(&[control], arguments == ["--json"]),
+            Live::Console => verbs::console(&control),
         }
-        Ok(ExitCode::SUCCESS)
-    }
-
-    fn escalated(&self, stopped: Stopped) -> ExitCode {
-        let how = if stopped == Stopped::Killed {
-            "killed"
-        } else {
-            "told to quit"
-        };
-        say(format!(
-            "`{}` did not shut itself down in time; its hypervisor was {how}",
-            self.name()
-        ));
-        ExitCode::from(Kind::Escalated as u8)
-    }
-
-    /// Prints the memory that the guest is left with, in MiB.
-    pub fn balloon(&self, arguments: &[OsString]) -> Result<ExitCode> {
-        let size = match arguments {
-            [size] => size
-                .to_str()
-                .and_then(|size| size.parse::<u64>().ok())
-                .filter(|size| *size > 0),
-            _ => None,
-        };
-        let Some(size) = size else {
-            let message = "The argument is the memory to leave the guest, in MiB, such as `512`";
-            return Err(Error::new(Kind::Usage, message).hint("usage: microvm-balloon SIZE"));
-        };
-        println!("{}", host::control::balloon(&self.control(), size)?);
-        Ok(ExitCode::SUCCESS)
     }
 
     pub fn serve_shares(&self) -> Result<ExitCode> {
@@ -212,30 +183,4 @@ impl Runner {
     fn name(&self) -> &str {
         &self.runner.vm.name
     }
-}
-
-/// Longest that a guest may take to shut itself down; see `docs/running.md`.
-const STOP_TIMEOUT: &str = "MICROVM_SHUTDOWN_TIMEOUT";
-
-fn stop_timeout() -> Result<Duration> {
-    match std::env::var(STOP_TIMEOUT) {
-        Err(_) => Ok(Duration::from_secs(60)),
-        Ok(text) => text.parse().map(Duration::from_secs).map_err(|_| {
-            Error::new(
-                Kind::Usage,
-                format!("`{STOP_TIMEOUT}` is `{text}`; accepted is a whole number of seconds"),
-            )
-        }),
-    }
-}
-
-fn say(line: String) {
-    // While the hypervisor has the terminal in raw mode, a line feed alone does not go back to
-    // the first column.
-    let end = if std::io::stderr().is_terminal() {
-        "\r\n"
-    } else {
-        "\n"
-    };
-    anstream::eprint!("microvm: {line}{end}");
 }

@@ -7,11 +7,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use backend::plan::{Action, Plan};
+use backend::plan::{Action, Console, Plan};
 
 use crate::kind::Kind;
 use crate::lock::{self, RunLock};
-use crate::{credentials, macvtap, memory, socket, spawn, volume};
+use crate::{console, credentials, macvtap, memory, socket, spawn, volume};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,6 +38,8 @@ pub enum Error {
     #[error(transparent)]
     Macvtap(#[from] macvtap::Error),
     #[error(transparent)]
+    Console(#[from] console::Error),
+    #[error(transparent)]
     Memory(#[from] memory::Error),
     #[error(transparent)]
     Credentials(#[from] credentials::Error),
@@ -56,6 +58,7 @@ impl Error {
             Self::Volume(error) => error.kind(),
             Self::Socket(error) => error.kind(),
             Self::Macvtap(error) => error.kind(),
+            Self::Console(error) => error.kind(),
             Self::Memory(error) => error.kind(),
             Self::Credentials(error) => error.kind(),
             Self::PreStart { .. } | Self::ExtraArgs { .. } | Self::ExtraArgsNotText { .. } => {
@@ -66,11 +69,12 @@ impl Error {
     }
 }
 
-/// Runs a plan in a state directory; `extra` follows the plan's own arguments. Lines for people
-/// go to `say`. Returns only where it failed.
+/// Runs a plan in a state directory; `own_program` is the `microvm` binary, `extra` follows the
+/// plan's own arguments. Lines for people go to `say`. Returns only where it failed.
 pub fn run(
     plan: &Plan,
     vm: &str,
+    own_program: &Path,
     state: &Path,
     extra: &[OsString],
     say: &mut dyn FnMut(String),
@@ -80,12 +84,13 @@ pub fn run(
         source,
     })?;
     let state = std::env::current_dir().unwrap_or_else(|_| state.to_owned());
-    let lock = RunLock::take(&state, vm)?;
+    let mut lock = RunLock::take(&state, vm)?;
+    lock.describe(&plan.control)?;
     let mut ready = Ready::default();
     for action in &plan.before {
         ready.perform(action, say)?;
     }
-    become_hypervisor(plan, ready, extra, lock)
+    become_hypervisor(plan, vm, own_program, ready, extra, lock)
 }
 
 /// What actions leave for the hypervisor.
@@ -163,9 +168,22 @@ fn running(program: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Run { program, source }
 }
 
+/// The hypervisor's end of the guest's console, where that is on its standard input and output.
+fn console(plan: &Plan, vm: &str, own_program: &Path) -> Result<Option<OwnedFd>, Error> {
+    let (escape, agent) = match plan.console {
+        Console::None => return Ok(None),
+        Console::Plain => (true, false),
+        Console::Mux => (false, false),
+        Console::WithAgent => (false, true),
+    };
+    Ok(Some(console::keep(own_program, vm, escape, agent)?))
+}
+
 /// SIGPIPE is reset by `Command` itself; every other descriptor of ours is closed on exec.
 fn become_hypervisor(
     plan: &Plan,
+    vm: &str,
+    own_program: &Path,
     ready: Ready,
     extra: &[OsString],
     lock: RunLock,
@@ -176,6 +194,10 @@ fn become_hypervisor(
         command.arg0(name);
     }
     command.args(&plan.argv.args).args(&ready.args).args(extra);
+    if let Some(console) = console(plan, vm, own_program)? {
+        let output = console.try_clone().map_err(running(program))?;
+        command.stdin(console).stdout(output);
+    }
     for descriptor in &ready.descriptors {
         rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())
             .map_err(|error| running(program)(error.into()))?;

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use backend::control::Control;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, FdFlags};
 
@@ -45,6 +46,9 @@ fn pid_clause(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(", as process {pid}"))
 }
 
+const TRIES: u32 = 5;
+const STEP: std::time::Duration = std::time::Duration::from_millis(10);
+
 fn path_of(state: &Path, vm: &str) -> PathBuf {
     state.join(format!("{vm}.lock"))
 }
@@ -57,10 +61,17 @@ impl RunLock {
             path: path.clone(),
             source,
         };
+        let mut tries = 0;
         loop {
             let mut file = open(&path).map_err(io)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
+                // Perhaps only somebody who looks, which is over at once.
+                Err(Errno::WOULDBLOCK) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(STEP);
+                    continue;
+                }
                 Err(Errno::WOULDBLOCK) => return Err(held(&mut file, state, vm)),
                 Err(error) => return Err(io(error.into())),
             }
@@ -70,6 +81,37 @@ impl RunLock {
                 return Ok(Self { file });
             }
         }
+    }
+
+    /// Writes how the VM is spoken to, for those who know no more of it than its lock.
+    pub fn describe(&mut self, control: &Control) -> Result<(), Error> {
+        let io = |source: std::io::Error| Error::Io {
+            path: path_of(Path::new("."), &control.vm),
+            source,
+        };
+        let text = serde_json::to_string(control).map_err(|error| io(error.into()))?;
+        writeln!(self.file, "{text}").map_err(io)
+    }
+
+    /// How the VM is spoken to that runs in a state directory; `None` where none runs.
+    pub fn described(state: &Path, vm: &str) -> Option<Control> {
+        Self::holder(state, vm)?;
+        let text = std::fs::read_to_string(path_of(state, vm)).ok()?;
+        serde_json::from_str(text.lines().nth(1)?).ok()
+    }
+
+    /// Names of the VMs that run in a state directory, in order.
+    pub fn running(state: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some(name.strip_suffix(".lock")?.to_owned())
+        });
+        let mut names: Vec<String> = names
+            .filter(|name| Self::holder(state, name).is_some())
+            .collect();
+        names.sort();
+        names
     }
 
     /// Says whether the VM runs, and takes nothing.
@@ -142,7 +184,7 @@ fn held(file: &mut File, state: &Path, vm: &str) -> Error {
     Error::Held {
         vm: vm.to_owned(),
         state: state.to_owned(),
-        pid: text.trim().parse().ok(),
+        pid: text.lines().next().and_then(|line| line.parse().ok()),
     }
 }
 

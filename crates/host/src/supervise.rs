@@ -3,6 +3,7 @@
 
 mod diagnose;
 mod hypervisor;
+mod orphans;
 mod signals;
 mod stop;
 mod terminal;
@@ -123,6 +124,7 @@ pub fn run(run: &Run<'_>, say: &mut dyn FnMut(String)) -> Result<Ended, Error> {
     let state = std::env::current_dir().unwrap_or_else(|_| run.state.to_owned());
     RunLock::check(&state, run.vm)?;
     ports::check(run.forward_ports)?;
+    orphans::adopt();
     let signals = Signals::receive(&WANTED).map_err(Error::Signals)?;
     let terminal = Terminal::remember();
     let result = Daemons::start(&run.shares)
@@ -132,13 +134,17 @@ pub fn run(run: &Run<'_>, say: &mut dyn FnMut(String)) -> Result<Ended, Error> {
             daemons.stop();
             result
         });
+    let asked = orphans::wait();
     drop(terminal);
     for socket in run.control.sockets() {
         // One that is live is of another run, and stays.
         let _ = socket::remove_stale(socket);
     }
     RunLock::remove_ended(&state, run.vm);
-    result
+    match result {
+        Ok(Ended::Interrupted) | Err(Error::Hypervisor { .. }) if asked => Ok(Ended::ByGuest),
+        other => other,
+    }
 }
 
 const WANTED: [Signal; 4] = [

@@ -94,11 +94,15 @@ impl Backend for Qemu {
             before: before(&context, &control),
             argv: plan::argv(input, arguments(&context)),
             control,
-            console: if input.vm.options.qemu.serial_console {
-                Console::Mux
-            } else {
-                Console::None
-            },
+            console: self.console(input.vm),
+        }
+    }
+
+    fn console(&self, vm: &Vm) -> Console {
+        if vm.options.qemu.serial_console {
+            Console::Mux
+        } else {
+            Console::None
         }
     }
 

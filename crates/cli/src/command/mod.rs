@@ -1,14 +1,20 @@
 //! The commands, one file each; this one only dispatches.
 
+mod balloon;
 mod build;
 mod check;
+mod console;
 mod gc;
 mod hypervisors;
 mod init;
 mod options;
+mod pause;
 mod registry;
+mod resume;
 mod run;
 mod schema;
+mod shutdown;
+mod status;
 
 use std::process::ExitCode;
 
@@ -35,6 +41,12 @@ enum Command {
     Check(check::Args),
     Build(build::Args),
     Run(run::Args),
+    Status(status::Args),
+    Console(console::Args),
+    Shutdown(shutdown::Args),
+    Pause(pause::Args),
+    Resume(resume::Args),
+    Balloon(balloon::Args),
     Registry(registry::Args),
     Gc(gc::Args),
     Options(options::Args),
@@ -48,6 +60,12 @@ pub fn run() -> Result<ExitCode> {
         Command::Check(args) => args.run(),
         Command::Build(args) => args.run(),
         Command::Run(args) => args.run(),
+        Command::Status(args) => args.run(),
+        Command::Console(args) => args.run(),
+        Command::Shutdown(args) => args.run(),
+        Command::Pause(args) => args.run(),
+        Command::Resume(args) => args.run(),
+        Command::Balloon(args) => args.run(),
         Command::Registry(args) => args.run(),
         Command::Gc(args) => args.run(),
         Command::Options(args) => args.run(),

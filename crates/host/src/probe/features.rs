@@ -252,13 +252,14 @@ mod tests {
             of(&program, Hypervisor::Firecracker, dir.path()).unwrap(),
             first
         );
-        assert_eq!(times(), 1);
+        // Its version, then its options.
+        assert_eq!(times(), 2);
         std::fs::write(dir.path().join("programs.json"), "rubbish").unwrap();
         of(&program, Hypervisor::Firecracker, dir.path()).unwrap();
-        assert_eq!(times(), 2);
+        assert_eq!(times(), 4);
         fake(dir.path(), &format!("{body}; echo changed"));
         of(&program, Hypervisor::Firecracker, dir.path()).unwrap();
-        assert_eq!(times(), 3);
+        assert_eq!(times(), 6);
     }
 
     #[test]

@@ -1,0 +1,133 @@
+//! The guest's console as something that outlives whoever looks at it: the hypervisor has a
+//! pseudo-terminal, and a small process of ours keeps its other end, joined to the standard input
+//! and output that the VM was started with, and to everybody who attaches later.
+
+mod agent_port;
+mod attach;
+mod escape;
+mod keeper;
+mod outlet;
+mod raw;
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::pty::openpty;
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use serde::{Deserialize, Serialize};
+
+use crate::kind::Kind;
+use crate::spawn;
+
+pub use attach::{Error as AttachError, Left, attach};
+pub use keeper::{ENDED_AT_CONSOLE, keeper_main};
+
+/// The `microvm` binary's own command that starts a keeper.
+pub const KEEPER_COMMAND: &str = "console-keeper";
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("No pseudo-terminal for the guest's console")]
+    Terminal(#[source] std::io::Error),
+    #[error("The process that keeps the guest's console cannot be started")]
+    Start(#[source] std::io::Error),
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        Kind::Other
+    }
+}
+
+/// What a keeper is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Name of the VM.
+    pub vm: String,
+    /// The descriptor of the pseudo-terminal's other end.
+    pub master: i32,
+    /// Process of the hypervisor.
+    pub hypervisor: u32,
+    /// Whether `Ctrl-a` is ours to read; else the hypervisor reads it.
+    pub escape: bool,
+    /// Whether the hypervisor has another pseudo-terminal, which leads to the guest's agent.
+    pub agent: bool,
+}
+
+/// Where a VM's console is attached to, relative to the state directory.
+pub fn socket_of(vm: &str) -> PathBuf {
+    PathBuf::from(format!("{vm}-console.sock"))
+}
+
+/// Where the agent is reached that sits behind a pseudo-terminal of the hypervisor's.
+pub fn agent_socket_of(vm: &str) -> PathBuf {
+    PathBuf::from(format!("{vm}-agent.sock"))
+}
+
+/// Starts the keeper for the process that this one becomes, and gives the end that is the
+/// hypervisor's standard input and output.
+pub fn keep(program: &Path, vm: &str, escape: bool, agent: bool) -> Result<OwnedFd, Error> {
+    let terminal = |error: nix::Error| Error::Terminal(error.into());
+    let pair = openpty(None, None).map_err(terminal)?;
+    // What passes is the guest's: neither echoed nor translated here.
+    let mut modes = tcgetattr(&pair.slave).map_err(terminal)?;
+    cfmakeraw(&mut modes);
+    tcsetattr(&pair.slave, SetArg::TCSANOW, &modes).map_err(terminal)?;
+    let slave = out_of_the_way(pair.slave).map_err(Error::Terminal)?;
+    let master = out_of_the_way(pair.master).map_err(Error::Terminal)?;
+    let kept = Kept {
+        vm: vm.to_owned(),
+        master: master.as_raw_fd(),
+        hypervisor: std::process::id(),
+        escape,
+        agent,
+    };
+    start(program, &kept, &master).map_err(Error::Start)?;
+    Ok(slave)
+}
+
+/// Descriptors of [`openpty`] are inherited by every program; these are not.
+fn out_of_the_way(fd: OwnedFd) -> std::io::Result<OwnedFd> {
+    const OUT_OF_THE_WAY: i32 = 300;
+    Ok(fcntl_dupfd_cloexec(&fd, OUT_OF_THE_WAY)?)
+}
+
+fn start(program: &Path, kept: &Kept, master: &OwnedFd) -> std::io::Result<Child> {
+    let mut command = Command::new(program);
+    command
+        .arg(KEEPER_COMMAND)
+        .arg(serde_json::to_string(kept)?);
+    // Nothing of the keeper's may end up among the hypervisor's last words.
+    command.stderr(Stdio::null());
+    spawn::with_all_signals(&mut command);
+    fcntl_setfd(master, FdFlags::empty())?;
+    // From the first moment: what the guest says before the keeper runs waits in the terminal.
+    let child = command.spawn();
+    fcntl_setfd(master, FdFlags::CLOEXEC)?;
+    child
+}
+
+/// The end that a keeper was given.
+fn inherited(master: i32) -> std::io::Result<File> {
+    // Through /proc, for a number alone proves no ownership; a terminal's other end cannot be
+    // opened anew, so it is duplicated.
+    let fd = duplicate(master)?;
+    rustix::fs::fcntl_setfl(&fd, rustix::fs::OFlags::NONBLOCK)?;
+    Ok(File::from(fd))
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a descriptor that was inherited is known by its number alone"
+)]
+fn duplicate(number: i32) -> std::io::Result<OwnedFd> {
+    // SAFETY: the number is only borrowed, for one dup(2), which fails where nothing is open.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    let own = borrowed.try_clone_to_owned()?;
+    // SAFETY: nobody else in this process has the number; closing it ends the inheritance.
+    drop(unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(number) });
+    Ok(own)
+}
