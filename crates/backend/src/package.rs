@@ -139,6 +139,8 @@ fn commands(vm: &Vm) -> Vec<&'static str> {
     let can = |feature: Feature| feature.support(vm.hypervisor).is_possible();
     let has_tap = has(|kind| matches!(kind, InterfaceKind::Tap { .. }));
     let has_macvtap = has(|kind| matches!(kind, InterfaceKind::Macvtap { .. }));
+    let is_pci = |device: &Device| matches!(device, Device::Pci { .. });
+    let has_pci = vm.devices.iter().any(is_pci);
     let ways = Control::of(vm, Path::new(""));
     let has_api = ways.api != Api::None;
     let has_balloon = vm.memory.balloon.is_some() && can(Feature::Balloon);
@@ -153,6 +155,7 @@ fn commands(vm: &Vm) -> Vec<&'static str> {
         ("tap-down", has_tap),
         ("macvtap-up", has_macvtap),
         ("macvtap-down", has_macvtap),
+        ("pci-setup", has_pci),
         ("virtiofsd-run", !virtiofs_shares(vm).is_empty()),
     ]
     .into_iter()

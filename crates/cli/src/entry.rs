@@ -34,6 +34,7 @@ pub enum Verb {
     TapDown,
     MacvtapUp,
     MacvtapDown,
+    PciSetup,
     VirtiofsdRun,
 }
 
@@ -51,6 +52,7 @@ impl Verb {
             "tap-down" => Self::TapDown,
             "macvtap-up" => Self::MacvtapUp,
             "macvtap-down" => Self::MacvtapDown,
+            "pci-setup" => Self::PciSetup,
             "virtiofsd-run" => Self::VirtiofsdRun,
             _ => return None,
         })
@@ -105,6 +107,7 @@ impl Entry {
             Verb::TapUp => runner.taps_up(),
             Verb::TapDown => runner.taps_down(),
             Verb::MacvtapUp => runner.macvtaps_up(),
+            Verb::PciSetup => runner.pci_set_up(),
             Verb::MacvtapDown => runner.macvtaps_down(),
         }
     }

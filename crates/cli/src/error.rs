@@ -113,6 +113,7 @@ from_host!(
     host::console::AttachError,
     host::control::Error,
     host::exec::Error,
+    host::pci::Error,
     host::probe::Error,
     host::relay::Error,
     host::supervise::Error,

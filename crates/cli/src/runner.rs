@@ -11,7 +11,7 @@ use host::control::Stopped;
 use host::probe::Host;
 use host::supervise::{Ended, Run};
 use host::virtiofs::Shares;
-use spec::vm::{Interface, InterfaceKind};
+use spec::vm::{Device, Interface, InterfaceKind};
 
 use crate::error::{Error, Kind, OrKind, Result};
 use crate::package;
@@ -102,7 +102,7 @@ impl Runner {
             let tap = host::tap::Tap {
                 id: &interface.id,
                 owner: self.owner()?,
-                multi_queue: self.runner.vm.vcpu.get() > 1,
+                multi_queue: backend::package::has_queues(&self.runner.vm),
             };
             tap.up()?;
         }
@@ -137,6 +137,19 @@ impl Runner {
         for interface in interfaces.filter(|i| matches!(i.kind, InterfaceKind::Macvtap { .. })) {
             host::tap::down(&interface.id)?;
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Gives the PCI devices of the VM to vfio-pci.
+    pub fn pci_set_up(&self) -> Result<ExitCode> {
+        let devices = self.runner.vm.devices.iter();
+        let addresses: Vec<String> = devices
+            .filter_map(|device| match device {
+                Device::Pci { address, .. } => Some(address.clone()),
+                Device::Usb { .. } => None,
+            })
+            .collect();
+        host::pci::Pci::here().set_up(&addresses, self.owner()?)?;
         Ok(ExitCode::SUCCESS)
     }
 

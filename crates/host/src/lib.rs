@@ -10,6 +10,7 @@ pub mod lock;
 pub mod macvtap;
 mod memory;
 mod netlink;
+pub mod pci;
 pub mod ports;
 pub mod probe;
 pub mod process;
