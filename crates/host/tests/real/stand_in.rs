@@ -16,6 +16,12 @@ struct Exec {
     state: PathBuf,
     before: Vec<Action>,
     argv: Argv,
+    #[serde(default = "no_console")]
+    console: Console,
+}
+
+fn no_console() -> Console {
+    Console::None
 }
 
 #[derive(Deserialize)]
@@ -62,7 +68,7 @@ fn exec(told: &Exec) -> ExitCode {
             api: Api::None,
             agent: None,
         },
-        console: Console::None,
+        console: told.console,
     };
     let own = std::env::current_exe().expect("it runs");
     // As a careless parent might leave it.
