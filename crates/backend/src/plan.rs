@@ -133,6 +133,19 @@ pub enum Console {
     WithAgent,
 }
 
+/// What a hypervisor does when its guest has powered off, halted or restarted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leaving {
+    /// It ends as well.
+    #[default]
+    WithGuest,
+    /// It runs on, with a guest that has halted.
+    RunsOn,
+    /// It restarts the guest in place, and says so on a descriptor, in JSON.
+    Restarts { events_fd: i32 },
+}
+
 /// All that a plan is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -148,6 +161,7 @@ pub struct Plan {
     pub argv: Argv,
     pub control: Control,
     pub console: Console,
+    pub leaving: Leaving,
 }
 
 impl Plan {

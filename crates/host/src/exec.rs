@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use backend::plan::{Action, Console, Plan};
+use backend::plan::{Action, Plan};
 
 use crate::kind::Kind;
 use crate::lock::{self, RunLock};
@@ -90,7 +90,7 @@ pub fn run(
     for action in &plan.before {
         ready.perform(action, say)?;
     }
-    become_hypervisor(plan, vm, own_program, ready, extra, lock)
+    become_hypervisor(plan, own_program, ready, extra, lock)
 }
 
 /// What actions leave for the hypervisor.
@@ -168,23 +168,11 @@ fn running(program: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Run { program, source }
 }
 
-/// The hypervisor's end of the guest's console, where that is on its standard input and output.
-fn console(plan: &Plan, vm: &str, own_program: &Path) -> Result<Option<OwnedFd>, Error> {
-    let (escape, agent) = match plan.console {
-        Console::None => return Ok(None),
-        Console::Plain => (true, false),
-        Console::Mux => (false, false),
-        Console::WithAgent => (false, true),
-    };
-    Ok(Some(console::keep(own_program, vm, escape, agent)?))
-}
-
 /// SIGPIPE is reset by `Command` itself; every other descriptor of ours is closed on exec.
 fn become_hypervisor(
     plan: &Plan,
-    vm: &str,
     own_program: &Path,
-    ready: Ready,
+    mut ready: Ready,
     extra: &[OsString],
     lock: RunLock,
 ) -> Result<Infallible, Error> {
@@ -194,9 +182,10 @@ fn become_hypervisor(
         command.arg0(name);
     }
     command.args(&plan.argv.args).args(&ready.args).args(extra);
-    if let Some(console) = console(plan, vm, own_program)? {
-        let output = console.try_clone().map_err(running(program))?;
-        command.stdin(console).stdout(output);
+    if let Some(ends) = console::keep(own_program, plan)? {
+        let output = ends.slave.try_clone().map_err(running(program))?;
+        command.stdin(ends.slave).stdout(output);
+        ready.descriptors.extend(ends.events);
     }
     for descriptor in &ready.descriptors {
         rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())

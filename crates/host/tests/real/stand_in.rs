@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use backend::control::{Api, Control};
-use backend::plan::{Action, Argv, Console, Plan};
+use backend::plan::{Action, Argv, Console, Leaving, Plan};
 use host::supervise::{self, Ended, Run};
 use host::virtiofs::{SERVE_COMMAND, Served, Server, Shares};
 use serde::Deserialize;
@@ -69,6 +69,7 @@ fn exec(told: &Exec) -> ExitCode {
             agent: None,
         },
         console: told.console,
+        leaving: Leaving::WithGuest,
     };
     let own = std::env::current_exe().expect("it runs");
     // As a careless parent might leave it.
