@@ -1,8 +1,11 @@
 //! What guest-init is told about a VM.
 
-use guest_init::config::{BootConfig, DiskRef, Mount, Overlay, Root, ShareProto, What};
+use guest_init::config::{
+    Agent, BootConfig, DiskRef, Leave, Mount, Overlay, Root, ShareProto, What,
+};
 use spec::Vm;
-use spec::vm::{self, Access, RootShare, Share, StoreKind, Volume};
+use spec::agent::{self, Channel};
+use spec::vm::{self, Access, Hypervisor, RootShare, Share, StoreKind, Volume};
 
 /// Longest that a device may take to appear; under emulation on a busy host seconds are normal.
 const DEVICE_TIMEOUT_SECS: u32 = 30;
@@ -23,7 +26,43 @@ pub fn config(vm: &Vm, modules: Vec<String>) -> BootConfig {
         mounts,
         init: "/sbin/init".to_owned(),
         device_timeout_secs: DEVICE_TIMEOUT_SECS,
+        leave: leave(vm.hypervisor),
+        agent: Channel::of(vm.hypervisor, vm.arch).map(agent),
+        credentials: credentials_disk(vm),
     }
+}
+
+/// firecracker, kvmtool and stratovirt keep running after a power-off; cloud-hypervisor, crosvm,
+/// alioth and vfkit start the guest again after a reset. QEMU gets `-no-reboot`, and ends after
+/// either.
+fn leave(hypervisor: Hypervisor) -> Leave {
+    match hypervisor {
+        Hypervisor::Qemu => Leave::AsAsked,
+        Hypervisor::Firecracker | Hypervisor::Kvmtool | Hypervisor::Stratovirt => Leave::Reset,
+        Hypervisor::CloudHypervisor
+        | Hypervisor::Crosvm
+        | Hypervisor::Alioth
+        | Hypervisor::Vfkit => Leave::PowerOff,
+    }
+}
+
+fn agent(channel: Channel) -> Agent {
+    match channel {
+        Channel::Serial => Agent::Serial(agent::SERIAL.to_owned()),
+        Channel::Port => Agent::Port(agent::PORT_NAME.to_owned()),
+        Channel::Vsock => Agent::Vsock(agent::VSOCK_PORT),
+    }
+}
+
+/// After the volumes, where there are credentials that no firmware carries.
+pub fn credentials_disk(vm: &Vm) -> Option<DiskRef> {
+    let wanted = !vm.credential_files.is_empty() && spec::credentials::on_disk(vm.hypervisor);
+    wanted.then(|| DiskRef {
+        serial: Some(spec::credentials::DISK_SERIAL.to_owned()),
+        index: (first_volume(vm)..)
+            .nth(vm.volumes.len())
+            .unwrap_or(u32::MAX),
+    })
 }
 
 fn root(vm: &Vm) -> Root {
@@ -63,14 +102,19 @@ fn overlay(vm: &Vm, mounts: &[Mount]) -> Overlay {
 }
 
 fn volumes(vm: &Vm) -> Vec<Mount> {
-    let first = match vm.store.kind {
-        StoreKind::Share(_) => 0,
-        _ => 1,
-    };
+    let first = first_volume(vm);
     let numbered = (0u32..).zip(&vm.volumes);
     numbered
         .filter_map(|(number, volume)| self::volume(volume, number, first))
         .collect()
+}
+
+/// Place of the first volume: the store disk is before it.
+fn first_volume(vm: &Vm) -> u32 {
+    match vm.store.kind {
+        StoreKind::Share(_) => 0,
+        _ => 1,
+    }
 }
 
 fn volume(volume: &Volume, number: u32, first: u32) -> Option<Mount> {
