@@ -10,6 +10,7 @@ use spec::vm::{MacvtapMode, Volume};
 
 use crate::control::Control;
 use crate::refused::{Reason, Refused};
+use crate::repeats::{self, Repeats};
 use crate::{backends, features, host_reasons};
 
 /// Files that a build made of a guest; absolute paths.
@@ -84,6 +85,18 @@ pub struct Argv {
     /// Shown by ps(1) in place of the program.
     pub process_name: Option<String>,
     pub args: Vec<String>,
+    #[serde(default)]
+    pub repeats: Repeats,
+}
+
+impl Argv {
+    /// The arguments with some that the user adds.
+    pub fn with(&self, more: &[String]) -> Vec<String> {
+        match self.repeats {
+            Repeats::Kept => [self.args.as_slice(), more].concat(),
+            Repeats::Merged => repeats::merged(&self.args, more),
+        }
+    }
 }
 
 /// What the executor does, in order, before it becomes the hypervisor.
@@ -182,5 +195,6 @@ pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
         program: input.facts.program.clone(),
         process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
         args,
+        repeats: Repeats::Kept,
     }
 }

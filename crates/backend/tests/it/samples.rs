@@ -10,7 +10,7 @@ use spec::vm::{
     Volume, Vulkan,
 };
 
-use crate::sample;
+use crate::{sample, samples_own};
 
 /// One option, set in a VM.
 pub struct Sample {
@@ -84,6 +84,7 @@ fn all() -> Vec<Sample> {
     samples.extend(devices());
     samples.extend(graphics());
     samples.extend(running());
+    samples.extend(samples_own::own());
     samples
 }
 
