@@ -99,7 +99,10 @@ fn paths(backend: &dyn Backend, input: &Input) -> Vec<Reason> {
     let mut paths: Vec<&Path> = vec![&guest.kernel, &guest.initrd];
     paths.extend(guest.store_disk.as_deref());
     paths.extend(guest.root_tree.as_deref());
-    paths.extend(vm.credential_files.values().map(|file| file.as_path()));
+    // All others are handed what is in the files.
+    if matches!(vm.hypervisor, Hypervisor::Qemu | Hypervisor::Alioth) {
+        paths.extend(vm.credential_files.values().map(|file| file.as_path()));
+    }
     paths.extend(vm.volumes.iter().map(|volume| volume.image.as_path()));
     paths.extend(vm.shares.iter().map(|share| match &share.proto {
         ShareProto::NineP { .. } => share.source.as_path(),

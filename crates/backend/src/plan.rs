@@ -10,6 +10,7 @@ use spec::vm::{MacvtapMode, Volume};
 
 use crate::control::Control;
 use crate::refused::{Reason, Refused};
+use crate::repeats::{self, Repeats};
 use crate::{backends, features, host_reasons};
 
 /// Files that a build made of a guest; absolute paths.
@@ -62,8 +63,8 @@ pub struct HostFacts {
     /// Whether the kernel has `/dev/vhost-net`, `/dev/vhost-vsock`.
     pub vhost_net: bool,
     pub vhost_vsock: bool,
-    /// Whether the kernel can confine a process by Landlock.
-    pub landlock: bool,
+    /// Version of Landlock that the kernel has, 0 where it has none.
+    pub landlock_abi: u32,
     /// Whether the program was built with what `-sandbox on` needs.
     pub sandbox: bool,
     /// Whether io_uring works for this user on this kernel and the program was built with it.
@@ -84,6 +85,18 @@ pub struct Argv {
     /// Shown by ps(1) in place of the program.
     pub process_name: Option<String>,
     pub args: Vec<String>,
+    #[serde(default)]
+    pub repeats: Repeats,
+}
+
+impl Argv {
+    /// The arguments with some that the user adds.
+    pub fn with(&self, more: &[String]) -> Vec<String> {
+        match self.repeats {
+            Repeats::Kept => [self.args.as_slice(), more].concat(),
+            Repeats::Merged => repeats::merged(&self.args, more),
+        }
+    }
 }
 
 /// What the executor does, in order, before it becomes the hypervisor.
@@ -115,6 +128,8 @@ pub enum Action {
         files: BTreeMap<String, PathBuf>,
         fd: i32,
     },
+    /// Tells people one line.
+    Say(String),
     /// Runs a program and appends the words it prints to the arguments.
     ExtraArgs(PathBuf),
 }
@@ -194,5 +209,6 @@ pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
         program: input.facts.program.clone(),
         process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
         args,
+        repeats: Repeats::Kept,
     }
 }

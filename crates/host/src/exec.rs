@@ -126,8 +126,9 @@ impl Ready {
             Action::PassCredentials { files, fd } => {
                 let disk = credentials::disk(files)?;
                 self.descriptors
-                    .push(memory::file("credentials", &disk, *fd)?);
+                    .push(memory::disk("credentials", &disk, *fd)?);
             }
+            Action::Say(line) => say(line.clone()),
             Action::ExtraArgs(program) => self.args.extend(extra_args(program)?),
         }
         Ok(())
@@ -168,6 +169,18 @@ fn running(program: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Run { program, source }
 }
 
+/// The plan's, then what a program and the command line added. What is not UTF-8 comes last as it
+/// is, for a hypervisor's own syntax is text.
+fn arguments(plan: &Plan, more: &[String], extra: &[OsString]) -> Vec<OsString> {
+    let texts: Vec<String> = extra
+        .iter()
+        .map_while(|argument| argument.to_str().map(str::to_owned))
+        .collect();
+    let rest = extra[texts.len()..].iter().cloned();
+    let all = plan.argv.with(&[more, texts.as_slice()].concat());
+    all.into_iter().map(OsString::from).chain(rest).collect()
+}
+
 /// SIGPIPE is reset by `Command` itself; every other descriptor of ours is closed on exec.
 fn become_hypervisor(
     plan: &Plan,
@@ -181,7 +194,7 @@ fn become_hypervisor(
     if let Some(name) = &plan.argv.process_name {
         command.arg0(name);
     }
-    command.args(&plan.argv.args).args(&ready.args).args(extra);
+    command.args(arguments(plan, &ready.args, extra));
     if let Some(ends) = console::keep(own_program, plan)? {
         let output = ends.slave.try_clone().map_err(running(program))?;
         command.stdin(ends.slave).stdout(output);

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod argv;
 #[cfg(test)]
+mod every;
+#[cfg(test)]
 mod features;
 #[cfg(test)]
 mod package;
@@ -19,4 +21,8 @@ mod sample;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod samples_own;
+#[cfg(test)]
 mod version;
+#[cfg(test)]
+mod versions;

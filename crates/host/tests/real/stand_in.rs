@@ -67,6 +67,7 @@ fn exec(told: &Exec) -> ExitCode {
             mem_mib: 64,
             api: Api::None,
             agent: None,
+            vsock: None,
         },
         console: told.console,
         leaving: Leaving::WithGuest,
