@@ -57,20 +57,26 @@ fn agent(channel: Channel) -> Agent {
 /// After the volumes, where there are credentials that no firmware carries.
 pub fn credentials_disk(vm: &Vm) -> Option<DiskRef> {
     let wanted = !vm.credential_files.is_empty() && spec::credentials::on_disk(vm.hypervisor);
-    wanted.then(|| DiskRef {
-        serial: Some(spec::credentials::DISK_SERIAL.to_owned()),
-        index: (first_volume(vm)..)
-            .nth(vm.volumes.len())
-            .unwrap_or(u32::MAX),
-    })
+    let place = first_volume(vm) as usize + vm.volumes.len();
+    wanted.then(|| disk(vm, place as u32, spec::credentials::DISK_SERIAL))
+}
+
+/// firecracker and kvmtool give every disk a number of their own (that of the image's inode),
+/// alioth the name of its device; only the place tells their disks apart.
+fn disk(vm: &Vm, index: u32, serial: &str) -> DiskRef {
+    let by_place = matches!(
+        vm.hypervisor,
+        Hypervisor::Firecracker | Hypervisor::Kvmtool | Hypervisor::Alioth
+    );
+    DiskRef {
+        serial: (!by_place).then(|| serial.to_owned()),
+        index,
+    }
 }
 
 fn root(vm: &Vm) -> Root {
     let disk = |fs_type: &str| Root::Disk {
-        disk: DiskRef {
-            serial: Some(STORE.to_owned()),
-            index: 0,
-        },
+        disk: disk(vm, 0, STORE),
         fs_type: fs_type.to_owned(),
     };
     match &vm.store.kind {
@@ -105,7 +111,7 @@ fn volumes(vm: &Vm) -> Vec<Mount> {
     let first = first_volume(vm);
     let numbered = (0u32..).zip(&vm.volumes);
     numbered
-        .filter_map(|(number, volume)| self::volume(volume, number, first))
+        .filter_map(|(number, volume)| self::volume(vm, volume, number, first))
         .collect()
 }
 
@@ -117,17 +123,12 @@ fn first_volume(vm: &Vm) -> u32 {
     }
 }
 
-fn volume(volume: &Volume, number: u32, first: u32) -> Option<Mount> {
-    let serial = volume
-        .serial
-        .clone()
-        .unwrap_or_else(|| format!("vol{number}"));
+fn volume(vm: &Vm, volume: &Volume, number: u32, first: u32) -> Option<Mount> {
+    let own = format!("vol{number}");
+    let serial = volume.serial.as_deref().unwrap_or(&own);
     Some(Mount {
         what: What::Disk {
-            disk: DiskRef {
-                serial: Some(serial),
-                index: first + number,
-            },
+            disk: disk(vm, first + number, serial),
             fs_type: volume.fs_type.clone(),
         },
         mount_point: volume.mount_point.as_ref()?.to_string_lossy().into_owned(),

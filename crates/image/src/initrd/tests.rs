@@ -50,7 +50,7 @@ fn each_hypervisor_gets_its_own() {
         let own: Vec<&str> = config
             .lines()
             .filter(|line| {
-                ["leave ", "agent ", "credentials "]
+                ["leave ", "agent ", "credentials ", "root ", "mount "]
                     .iter()
                     .any(|start| line.starts_with(start))
             })

@@ -149,7 +149,7 @@ fn stop(vm: &Vm, list: &mut List) {
             Hypervisor::Qemu | Hypervisor::CloudHypervisor | Hypervisor::Crosvm | Hypervisor::Vfkit,
             _,
         ) => list.optional(&["button"]),
-        // No firmware table names the keyboard, by which udev would find its driver.
+        // Before udev runs, as with the power button: a stop may be asked for early.
         (Hypervisor::Firecracker, Arch::X86_64) => list.optional(&["i8042", "atkbd"]),
         _ => {}
     }
