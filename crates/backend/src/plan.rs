@@ -62,8 +62,8 @@ pub struct HostFacts {
     /// Whether the kernel has `/dev/vhost-net`, `/dev/vhost-vsock`.
     pub vhost_net: bool,
     pub vhost_vsock: bool,
-    /// Whether the kernel can confine a process by Landlock.
-    pub landlock: bool,
+    /// Version of Landlock that the kernel has, 0 where it has none.
+    pub landlock_abi: u32,
     /// Whether the program was built with what `-sandbox on` needs.
     pub sandbox: bool,
     /// Whether io_uring works for this user on this kernel and the program was built with it.
@@ -115,6 +115,8 @@ pub enum Action {
         files: BTreeMap<String, PathBuf>,
         fd: i32,
     },
+    /// Tells people one line.
+    Say(String),
     /// Runs a program and appends the words it prints to the arguments.
     ExtraArgs(PathBuf),
 }

@@ -128,6 +128,7 @@ impl Ready {
                 self.descriptors
                     .push(memory::file("credentials", &disk, *fd)?);
             }
+            Action::Say(line) => say(line.clone()),
             Action::ExtraArgs(program) => self.args.extend(extra_args(program)?),
         }
         Ok(())

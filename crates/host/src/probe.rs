@@ -138,7 +138,7 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         options: features.options,
         vhost_net: host.dev.join("vhost-net").exists(),
         vhost_vsock: host.dev.join("vhost-vsock").exists(),
-        landlock: has_landlock(&host.sys),
+        landlock_abi: landlock_abi(),
         bridge_helper: bridge_helper(&program),
         relay: host.own_program.clone(),
         root: crate::user::is_root(),
@@ -236,10 +236,15 @@ fn kernel_has_io_uring() -> bool {
     unsafe { rustix::io_uring::io_uring_setup(1, &mut params) }.is_ok()
 }
 
-/// Whether Landlock is among the kernel's security modules.
-fn has_landlock(sys: &Path) -> bool {
-    let modules = std::fs::read_to_string(sys.join("kernel/security/lsm"));
-    modules.is_ok_and(|list| list.trim().split(',').any(|module| module == "landlock"))
+/// Version of Landlock that this kernel has and was not told to leave out at boot, else 0.
+#[expect(unsafe_code, reason = "landlock_create_ruleset has no safe wrapper")]
+fn landlock_abi() -> u32 {
+    const VERSION: libc::c_ulong = 1;
+    let nothing = std::ptr::null::<libc::c_void>();
+    // SAFETY: asked for its version, the call reads no memory and makes no descriptor.
+    let abi =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0_usize, VERSION) };
+    u32::try_from(abi).unwrap_or(0)
 }
 
 /// QEMU's helper for bridges, beside the program or where distributions put it.

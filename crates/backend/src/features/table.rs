@@ -90,6 +90,7 @@ features! {
     SwitchUser "way to run as another user" ["user"]                            [Y, N, N, N, N, N, N, N];
     EmulatedCpu "emulation of a processor" ["cpu"]                    [Y, N, N, N, N, N, N, N];
     GracefulStop "graceful stop" []                                         [Y, Y, Y, Y, N, N, N, Y];
+    Pause "pause and resume" []                                             [Y, Y, Y, Y, Y, Y, N, Y];
 }
 
 impl Feature {

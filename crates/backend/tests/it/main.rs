@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod argv;
 #[cfg(test)]
+mod every;
+#[cfg(test)]
 mod features;
 #[cfg(test)]
 mod package;
