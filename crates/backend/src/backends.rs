@@ -7,7 +7,7 @@ use spec::vm::Hypervisor;
 
 use crate::control::Control;
 use crate::plan::{Console, Input, Plan, Version};
-use crate::qemu;
+use crate::{kvmtool, qemu};
 use crate::refused::{Reason, Refusal};
 
 /// One hypervisor: what stands against a VM, and what it is started with.
@@ -48,7 +48,7 @@ pub(crate) fn of(hypervisor: Hypervisor) -> Option<&'static dyn Backend> {
         Hypervisor::CloudHypervisor => None,
         Hypervisor::Firecracker => None,
         Hypervisor::Crosvm => None,
-        Hypervisor::Kvmtool => None,
+        Hypervisor::Kvmtool => Some(&kvmtool::Kvmtool),
         Hypervisor::Stratovirt => None,
         Hypervisor::Alioth => None,
         Hypervisor::Vfkit => None,

@@ -11,6 +11,7 @@ mod command_line;
 pub mod control;
 pub mod features;
 mod host_reasons;
+pub mod kvmtool;
 pub mod package;
 pub mod plan;
 mod qemu;

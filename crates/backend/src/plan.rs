@@ -51,6 +51,8 @@ impl fmt::Display for Version {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
     pub program: PathBuf,
+    /// The state directory, without symbolic links.
+    pub state: PathBuf,
     pub version: Version,
     pub accel: Accel,
     /// Why KVM cannot be used here, in words; `None` where it can.
@@ -84,6 +86,9 @@ pub struct Argv {
     /// Shown by ps(1) in place of the program.
     pub process_name: Option<String>,
     pub args: Vec<String>,
+    /// Variables of the environment that the hypervisor has beside those of the caller.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// What the executor does, in order, before it becomes the hypervisor.
@@ -182,5 +187,6 @@ pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
         program: input.facts.program.clone(),
         process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
         args,
+        env: BTreeMap::new(),
     }
 }

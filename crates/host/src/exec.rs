@@ -180,7 +180,7 @@ fn console(plan: &Plan, vm: &str, own_program: &Path) -> Result<Option<OwnedFd>,
     Ok(Some(console::keep(own_program, vm, escape, agent)?))
 }
 
-/// SIGPIPE is reset by `Command` itself; every other descriptor of ours is closed on exec.
+/// Every descriptor that is not the hypervisor's is closed on exec.
 fn become_hypervisor(
     plan: &Plan,
     vm: &str,
@@ -195,6 +195,8 @@ fn become_hypervisor(
         command.arg0(name);
     }
     command.args(&plan.argv.args).args(&ready.args).args(extra);
+    command.envs(&plan.argv.env);
+    spawn::ignore_broken_pipes(&mut command);
     if let Some(console) = console(plan, vm, own_program)? {
         let output = console.try_clone().map_err(running(program))?;
         command.stdin(console).stdout(output);

@@ -38,6 +38,12 @@ impl Process {
         Some(Self { fd, pid })
     }
 
+    /// The same process, held once more.
+    pub fn again(&self) -> Option<Self> {
+        let fd = self.fd.try_clone().ok()?;
+        Some(Self { fd, pid: self.pid })
+    }
+
     pub fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
