@@ -7,8 +7,8 @@ use spec::vm::Hypervisor;
 
 use crate::control::Control;
 use crate::plan::{Console, Input, Plan, Version};
-use crate::{kvmtool, qemu};
 use crate::refused::{Reason, Refusal};
+use crate::{crosvm, kvmtool, qemu};
 
 /// One hypervisor: what stands against a VM, and what it is started with.
 pub(crate) trait Backend: Sync {
@@ -47,7 +47,7 @@ pub(crate) fn of(hypervisor: Hypervisor) -> Option<&'static dyn Backend> {
         Hypervisor::Qemu => Some(&qemu::Qemu),
         Hypervisor::CloudHypervisor => None,
         Hypervisor::Firecracker => None,
-        Hypervisor::Crosvm => None,
+        Hypervisor::Crosvm => Some(&crosvm::Crosvm),
         Hypervisor::Kvmtool => Some(&kvmtool::Kvmtool),
         Hypervisor::Stratovirt => None,
         Hypervisor::Alioth => None,

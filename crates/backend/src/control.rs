@@ -41,6 +41,7 @@ pub enum Api {
     Crosvm {
         program: PathBuf,
         socket: PathBuf,
+        has_balloon: bool,
     },
     /// Its own, in binary, of which a request for a balloon that is not there has no answer.
     Kvmtool {

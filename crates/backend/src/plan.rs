@@ -99,6 +99,11 @@ pub enum Action {
     PreStart(String),
     /// Creates, formats, grows or checks a volume.
     PrepareVolume(Volume),
+    /// Refuses an image that a guest has written another format's head into, with which it could
+    /// have the hypervisor open other files of the host.
+    CheckRaw(PathBuf),
+    /// Makes a directory where there is none, and refuses one that has something in it.
+    EmptyDirectory(PathBuf),
     /// Removes a control socket that nobody listens on any more.
     RemoveStaleSocket(PathBuf),
     /// Opens `/dev/tapN` of a macvtap interface `queues` times, as descriptors from `first_fd`.

@@ -81,7 +81,7 @@ pub enum Reason {
         device: &'static str,
         module: &'static str,
     },
-    #[error("`{program}` has no option `{option}`; a newer version has")]
+    #[error("`{program}` has no `{option}`; a newer version has, or one that is built with it")]
     NoOption { program: PathBuf, option: String },
     #[error(
         "The control socket would be `{path}`, which has {length} bytes; at most {most} are \

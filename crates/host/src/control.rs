@@ -4,6 +4,7 @@
 
 mod agent;
 mod client;
+mod crosvm;
 mod ending;
 mod kvmtool;
 mod qemu;
@@ -43,6 +44,8 @@ pub enum Error {
     #[error(transparent)]
     Qmp(#[from] qmp::Error),
     #[error(transparent)]
+    Crosvm(#[from] crosvm::Error),
+    #[error(transparent)]
     Kvmtool(#[from] kvmtool::Error),
 }
 
@@ -54,6 +57,7 @@ impl Error {
             Self::Immortal => Kind::Hypervisor,
             Self::Agent(error) => error.kind(),
             Self::Qmp(error) => error.kind(),
+            Self::Crosvm(error) => error.kind(),
             Self::Kvmtool(error) => error.kind(),
         }
     }
@@ -64,6 +68,7 @@ impl Error {
             self,
             Self::NotRunning { .. }
                 | Self::Qmp(qmp::Error::NotRunning { .. })
+                | Self::Crosvm(crosvm::Error::NotRunning { .. })
                 | Self::Kvmtool(kvmtool::Error::NotRunning { .. })
         )
     }

@@ -82,8 +82,8 @@ features! {
     Usb "USB passthrough" ["devices[].bus = usb"]                           [Y, N, N, N, N, N, N, N];
     PcieRootPorts "PCIe root ports" ["qemu.pcieRootPorts"]                  [Y, N, N, N, N, N, N, N];
     Vsock "vsock" ["vsock.cid"]                                             [Y, Y, Y, Y, Y, Y, Y, Y];
-    Credentials "credentials for the guest" ["credentialFiles"]             [Y, Y, N, N, Y, N, Y, N];
-    Graphics "graphics" ["graphics.enable"]                                 [Y, Y, N, Y, N, N, N, Y];
+    Credentials "credentials for the guest" ["credentialFiles"]             [Y, Y, N, Y, Y, N, Y, N];
+    Graphics "graphics" ["graphics.enable"]                                 [Y, Y, N, N, N, N, N, Y];
     Headless "graphics without a window" ["graphics.backend = headless"]    [Y, N, N, N, N, N, N, N];
     Venus "Vulkan by venus"
         ["graphics.vulkan = venus"]                                         [since(9, 2), N, N, Y, N, N, N, N];

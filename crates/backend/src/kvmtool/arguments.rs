@@ -45,9 +45,12 @@ fn name(vm: &Vm) -> String {
     format!("../{}", socket.strip_suffix(".sock").unwrap_or(socket))
 }
 
-/// The head of the kernel command line. x86 guests find no ACPI tables, and hang without the
-/// first two (as lkvm's own command line has them); the rest spares them the search for a mouse.
-pub(super) fn console(arch: Arch) -> Vec<String> {
+/// The head of the kernel command line. x86 guests find no ACPI tables, and need what lkvm's own
+/// command line has: the first two to reach their devices, and no search for a mouse.
+///
+/// A triple fault ends only the vCPU that has it, and lkvm waits for the first one: after a panic
+/// on another it would stay. The keyboard controller's reset ends them all.
+pub(super) fn head(arch: Arch) -> Vec<String> {
     let params: &[&str] = match arch {
         Arch::X86_64 => &[
             "console=ttyS0",
@@ -57,6 +60,7 @@ pub(super) fn console(arch: Arch) -> Vec<String> {
             "i8042.dumbkbd=1",
             "i8042.nopnp=1",
             "i8042.noaux=1",
+            "reboot=k",
         ],
         Arch::Aarch64 => &["console=ttyS0"],
     };

@@ -4,7 +4,7 @@
 mod arguments;
 mod limits;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use spec::Vm;
 
@@ -12,20 +12,7 @@ use crate::backends::Backend;
 use crate::control::{Agent, Api, Control};
 use crate::plan::{self, Action, Console, Input, Plan, Version};
 use crate::refused::{Reason, Refusal};
-use crate::{before, command_line};
-
-/// What stands before the path of a pseudo-terminal on lkvm's standard error.
-const ASSIGNED: &str = "Info: Assigned terminal 1 to pty ";
-
-/// Reads which pseudo-terminal leads to the guest's second serial port, where its agent listens.
-///
-/// lkvm writes `  Info: Assigned terminal 1 to pty /dev/pts/3` to its standard error as soon as it
-/// has read its arguments. It closes its own end of the terminal and then polls it without a
-/// pause until somebody opens it.
-pub fn agent_pty(line: &str) -> Option<PathBuf> {
-    let path = line.trim().strip_prefix(ASSIGNED)?;
-    path.starts_with("/dev/").then(|| PathBuf::from(path))
-}
+use crate::{before, command_line, host_reasons};
 
 /// kvmtool as a backend.
 pub(crate) struct Kvmtool;
@@ -41,24 +28,15 @@ impl Backend for Kvmtool {
 
     fn host_reasons(&self, input: &Input) -> Vec<Reason> {
         let facts = input.facts;
-        let arguments = arguments::arguments(input);
-        let unknown = arguments
-            .iter()
-            .filter(|arg| arg.starts_with("--") && !facts.options.contains(*arg))
-            .map(|option| Reason::NoOption {
-                program: facts.program.clone(),
-                option: option.clone(),
-            });
-        let mut reasons: Vec<Reason> = unknown.collect();
-        reasons.dedup();
+        let mut wanted = arguments::arguments(input);
+        wanted.retain(|arg| arg.starts_with("--"));
+        let mut reasons = host_reasons::missing_options(facts, wanted);
         reasons.extend(limits::socket_path(input.vm, &facts.state));
         reasons
     }
 
     fn command_line(&self, input: &Input) -> String {
-        // A triple fault ends only the vCPU that has it, and lkvm waits for the first one: after
-        // a panic on another it would stay. The keyboard controller ends them all.
-        command_line::with_reboot(input, &arguments::console(input.vm.arch), "k")
+        command_line::command_line(input, &arguments::head(input.vm.arch))
     }
 
     fn plan(&self, input: &Input) -> Plan {
@@ -71,8 +49,13 @@ impl Backend for Kvmtool {
             before: before(vm, &control),
             argv,
             control,
-            console: Console::WithAgent,
+            console: self.console(vm),
         }
+    }
+
+    /// Its second serial port, of which it makes a pseudo-terminal, leads to the agent.
+    fn console(&self, _vm: &Vm) -> Console {
+        Console::WithAgent
     }
 
     fn control(&self, vm: &Vm, _program: &Path) -> Control {
@@ -102,6 +85,7 @@ impl Backend for Kvmtool {
 
 fn before(vm: &Vm, control: &Control) -> Vec<Action> {
     let mut actions = before::actions(vm, control);
+    actions.extend(before::raw_volumes(vm));
     actions.extend(before::macvtaps(vm, 1));
     actions.extend(before::credentials(vm));
     actions.extend(before::extra_args(vm));

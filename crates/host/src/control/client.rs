@@ -2,7 +2,7 @@
 
 use backend::control::{Api, Control};
 
-use super::{Error, kvmtool, qemu};
+use super::{Error, crosvm, kvmtool, qemu};
 use crate::process::Process;
 
 /// What a VM is doing.
@@ -65,6 +65,15 @@ pub fn connect(control: &Control) -> Result<Box<dyn Client>, Error> {
             let balloon = has_balloon.then_some(control.mem_mib);
             Ok(Box::new(kvmtool::connect(socket, balloon)?))
         }
-        Api::CloudHypervisor { .. } | Api::Firecracker { .. } | Api::Crosvm { .. } => Err(Error::NoSocket),
+        Api::Crosvm {
+            program,
+            socket,
+            has_balloon,
+        } => {
+            let balloon = has_balloon.then_some(control.mem_mib);
+            let crosvm = crosvm::connect(program, socket, &control.vm, balloon)?;
+            Ok(Box::new(crosvm))
+        }
+        Api::CloudHypervisor { .. } | Api::Firecracker { .. } => Err(Error::NoSocket),
     }
 }

@@ -21,7 +21,9 @@ pub enum Error {
     NotRunning { socket: PathBuf },
     #[error("lkvm gave no answer at `{}` within {} s", .socket.display(), PATIENCE.as_secs())]
     Silent { socket: PathBuf },
-    #[error("lkvm says that its guest is in the state {state}, which is neither running (0) nor paused (1)")]
+    #[error(
+        "lkvm says that its guest is in the state {state}, which is neither running (0) nor paused (1)"
+    )]
     State { state: u32 },
     #[error("`{}` failed", .socket.display())]
     Io {
@@ -152,7 +154,10 @@ fn grow(mib: i32) -> Vec<u8> {
 /// to the one that is wanted; the guest looks at the size when all is done.
 fn resize(memory: u64, left: u64) -> Vec<Vec<u8>> {
     let greatest = memory.max(1).ilog2().min(GREATEST_STEP);
-    let mut messages: Vec<Vec<u8>> = (0..=greatest).rev().map(|step| grow(-(1 << step))).collect();
+    let mut messages: Vec<Vec<u8>> = (0..=greatest)
+        .rev()
+        .map(|step| grow(-(1 << step)))
+        .collect();
     let mut missing = memory.saturating_sub(left);
     while missing > 0 {
         let step = missing.min(1 << GREATEST_STEP);

@@ -59,7 +59,7 @@ fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
             version: version(program, asking_version(hypervisor), first_version)?,
             sandbox: false,
             io_uring: false,
-            options: long_options(&help(program, hypervisor)),
+            options: options(program, hypervisor),
         });
     }
     // A build without seccomp ends with an error at `-sandbox`, before it looks at `--version`.
@@ -75,10 +75,19 @@ fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
 
 fn asking_version(hypervisor: Hypervisor) -> &'static [&'static str] {
     match hypervisor {
-        Hypervisor::Kvmtool => &["version"],
+        Hypervisor::Kvmtool | Hypervisor::Crosvm => &["version"],
         Hypervisor::Stratovirt => &["-version"],
         _ => &["--version"],
     }
+}
+
+/// Options and, of crosvm, which builds lack some of, commands.
+fn options(program: &Path, hypervisor: Hypervisor) -> BTreeSet<String> {
+    let mut options = long_options(&help(program, hypervisor));
+    if hypervisor == Hypervisor::Crosvm {
+        options.extend(commands(&printed(program, &["--help"])));
+    }
+    options
 }
 
 /// What the program prints of its options; empty where it prints nothing.
@@ -89,10 +98,12 @@ fn help(program: &Path, hypervisor: Hypervisor) -> String {
         Hypervisor::Stratovirt => &["-h"],
         _ => &["--help"],
     };
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output();
+    printed(program, arguments)
+}
+
+fn printed(program: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(program);
+    let output = command.args(arguments).stdin(Stdio::null()).output();
     // Some print it on stderr, and end with an error.
     output.map_or_else(
         |_| String::new(),
@@ -102,6 +113,16 @@ fn help(program: &Path, hypervisor: Hypervisor) -> String {
                 .concat()
         },
     )
+}
+
+/// The first words of the lines below `Commands:`, of which those that go on have a deeper indent.
+fn commands(help: &str) -> Vec<String> {
+    let (_, list) = help.split_once("\nCommands:\n").unwrap_or_default();
+    list.lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| Some(line.split_whitespace().next()?.to_owned()))
+        .collect()
 }
 
 /// Words that begin with `--`, without what follows their name.
@@ -222,11 +243,19 @@ mod tests {
         let found: Vec<String> = long_options(help).into_iter().collect();
         assert_eq!(found, ["--mem", "--no-smt", "--pci-hotplug-slots", "--x-y"]);
     }
+
+    #[test]
+    fn crosvms_commands_are_read_off_help() {
+        let help = "Options:\n  --help            display\n\nCommands:\n  balloon           Set balloon size\n  make_rt           Enables real-time vcpu priority\n                    with `--delay-rt`\n  create_qcow2      Create Qcow2 image\n";
+        assert_eq!(commands(help), ["balloon", "make_rt", "create_qcow2"]);
+    }
     use std::os::unix::fs::PermissionsExt;
 
     #[rstest::rstest]
     #[case("cloud-hypervisor v41.0", Some(Version(41, 0, 0)))]
     #[case("Firecracker v1.9.1\n", Some(Version(1, 9, 1)))]
+    #[case("kvm tool 3.18.0\n", Some(Version(3, 18, 0)))]
+    #[case("crosvm 0.1.0\n", Some(Version(0, 1, 0)))]
     #[case("no number 7 here.", None)]
     fn versions(#[case] text: &str, #[case] expected: Option<Version>) {
         assert_eq!(first_version(text), expected);
