@@ -7,8 +7,8 @@ use spec::vm::Hypervisor;
 
 use crate::control::Control;
 use crate::plan::{Console, Input, Plan, Version};
-use crate::qemu;
 use crate::refused::{Reason, Refusal};
+use crate::{alioth, qemu, stratovirt, vfkit};
 
 /// One hypervisor: what stands against a VM, and what it is started with.
 pub(crate) trait Backend: Sync {
@@ -49,8 +49,8 @@ pub(crate) fn of(hypervisor: Hypervisor) -> Option<&'static dyn Backend> {
         Hypervisor::Firecracker => None,
         Hypervisor::Crosvm => None,
         Hypervisor::Kvmtool => None,
-        Hypervisor::Stratovirt => None,
-        Hypervisor::Alioth => None,
-        Hypervisor::Vfkit => None,
+        Hypervisor::Stratovirt => Some(&stratovirt::Stratovirt),
+        Hypervisor::Alioth => Some(&alioth::Alioth),
+        Hypervisor::Vfkit => Some(&vfkit::Vfkit),
     }
 }

@@ -4,6 +4,7 @@
 //! in as [`plan::HostFacts`].
 
 pub mod accel;
+mod alioth;
 mod args;
 mod backends;
 mod before;
@@ -17,4 +18,6 @@ mod qemu;
 pub mod qmp;
 pub mod refused;
 pub mod root_share;
+mod stratovirt;
 pub mod version;
+mod vfkit;

@@ -67,6 +67,16 @@ pub enum Reason {
         device: &'static str,
         module: &'static str,
     },
+    #[error(
+        "`{option}` = `{address}`: this host has no such device with an IOMMU group; `lspci -D` \
+         shows what there is, and the firmware's settings must have the IOMMU on"
+    )]
+    NoIommuGroup { option: String, address: String },
+    #[error(
+        "`hugepageMem` needs huge pages mounted, as systemd's `dev-hugepages.mount` does at \
+         `/dev/hugepages`"
+    )]
+    NoHugetlbfs,
     #[error("The hypervisor `{hypervisor}` needs {needs}")]
     OtherSystem {
         hypervisor: Hypervisor,
@@ -116,6 +126,8 @@ impl Reason {
             | Self::FeatureTooOld { .. }
             | Self::NoKvm { .. }
             | Self::NoDevice { .. }
+            | Self::NoIommuGroup { .. }
+            | Self::NoHugetlbfs
             | Self::OtherSystem { .. }
             | Self::NoProgram { .. } => ReasonKind::Program,
         }

@@ -88,6 +88,10 @@ pub fn facts() -> HostFacts {
         bridge_helper: Some(PathBuf::from("/usr/lib/qemu/qemu-bridge-helper")),
         relay: Some("/usr/bin/microvm".into()),
         root: false,
+        macos: false,
+        directory: "/var/lib/microvms/web".into(),
+        hugetlbfs: Some("/dev/hugepages".into()),
+        iommu_groups: [("0000:06:00.1".to_owned(), 12)].into(),
     }
 }
 

@@ -27,6 +27,18 @@ pub struct Features {
     pub options: BTreeSet<String>,
 }
 
+impl Features {
+    /// Of the hypervisor that is built in.
+    pub fn built_in() -> Self {
+        Self {
+            version: crate::alioth::VERSION,
+            sandbox: false,
+            io_uring: true,
+            options: BTreeSet::new(),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Entry {
     stamp: Stamp,
@@ -58,7 +70,8 @@ fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
         return Ok(Features {
             version: version(program, asking_version(hypervisor), first_version)?,
             sandbox: false,
-            io_uring: false,
+            // Both use it for disks in every build.
+            io_uring: matches!(hypervisor, Hypervisor::Alioth | Hypervisor::Stratovirt),
             options: long_options(&help(program, hypervisor)),
         });
     }
