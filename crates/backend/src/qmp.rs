@@ -55,11 +55,10 @@ mod id {
         text.parse().map_err(de::Error::custom)
     }
 
-    /// Of an answer, which may have none, or that of another client.
+    /// Of an answer, which may have none.
     pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-        let id = Option::<serde_json::Value>::deserialize(deserializer)?;
-        let text = id.as_ref().and_then(serde_json::Value::as_str);
-        Ok(text.and_then(|text| text.parse().ok()))
+        let id = Option::<String>::deserialize(deserializer)?;
+        Ok(id.and_then(|text| text.parse().ok()))
     }
 }
 

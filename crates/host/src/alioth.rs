@@ -34,10 +34,7 @@ pub enum Error {
     #[error("The machine cannot be made")]
     Machine(#[source] Cause),
     #[error("The device `{name}` cannot be made")]
-    Device {
-        name: String,
-        source: Cause,
-    },
+    Device { name: String, source: Cause },
     #[error("The guest cannot be started")]
     Start(#[source] Cause),
     #[error("A processor of the guest failed")]

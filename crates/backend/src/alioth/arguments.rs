@@ -71,17 +71,17 @@ fn disks(input: &Input, args: &mut Args, objects: &mut Objects) {
         disk(objects.path(&volume.image), volume.access);
     }
     if !input.vm.credential_files.is_empty() {
-        disk(
-            objects.path(&path_of_fd(CREDENTIALS_FD)),
-            Access::ReadOnly,
-        );
+        disk(objects.path(&path_of_fd(CREDENTIALS_FD)), Access::ReadOnly);
     }
 }
 
 fn shares(input: &Input, args: &mut Args, objects: &mut Objects) {
     let vm = input.vm;
     let mut share = |socket: String, tag: &str| {
-        args.pair("--fs", List::new("vu").set("socket", socket).set("tag", tag));
+        args.pair(
+            "--fs",
+            List::new("vu").set("socket", socket).set("tag", tag),
+        );
     };
     if root_share::proto(vm) == Some(RootShare::Virtiofs) {
         share(objects.path(&root_share::socket(vm)), root_share::TAG);

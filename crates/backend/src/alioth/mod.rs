@@ -54,8 +54,12 @@ impl Backend for Alioth {
             before: actions(input.vm, &control),
             argv: plan::argv(input, arguments::arguments(input)),
             control,
-            console: Console::Plain,
+            console: self.console(input.vm),
         }
+    }
+
+    fn console(&self, _vm: &Vm) -> Console {
+        Console::Plain
     }
 
     fn control(&self, vm: &Vm, _program: &Path) -> Control {

@@ -66,7 +66,9 @@ fn shares(input: &Input, args: &mut Args, slots: &mut Slots) {
             .path("path", socket);
         args.pair("-chardev", chardev);
         slots.device(args, "vhost-user-fs-pci", id, |device| {
-            device.set("chardev", format!("{id}-socket")).set("tag", tag)
+            device
+                .set("chardev", format!("{id}-socket"))
+                .set("tag", tag)
         });
     };
     if root_share::proto(vm) == Some(RootShare::Virtiofs) {

@@ -53,8 +53,12 @@ impl Backend for Stratovirt {
             before: actions(input.vm, &control),
             argv: plan::argv(input, arguments::arguments(input)),
             control,
-            console: Console::Plain,
+            console: self.console(input.vm),
         }
+    }
+
+    fn console(&self, _vm: &Vm) -> Console {
+        Console::Plain
     }
 
     /// Its QMP has a power button on aarch64 alone, so that the agent is asked on both.

@@ -1,4 +1,4 @@
-//! The argument vector.
+//! The argument vector. vfkit wants all paths absolute.
 
 use std::path::Path;
 
@@ -46,7 +46,7 @@ fn bootloader(input: &Input) -> List {
 fn disks(input: &Input, args: &mut Args) {
     let mut disk = |image: &Path, id: &str, access: Access| {
         let disk = List::new("virtio-blk")
-            .path("path", image)
+            .path("path", &input.facts.directory.join(image))
             .set("deviceId", id)
             .flag_if(access == Access::ReadOnly, "readonly");
         args.pair("--device", disk);
@@ -65,7 +65,7 @@ fn shares(input: &Input, args: &mut Args) {
     for share in &input.vm.shares {
         if let ShareProto::Virtiofs { .. } = share.proto {
             let device = List::new("virtio-fs")
-                .path("sharedDir", &share.source)
+                .path("sharedDir", &input.facts.directory.join(&share.source))
                 .set("mountTag", &share.tag);
             args.pair("--device", device);
         }

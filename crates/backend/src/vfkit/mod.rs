@@ -1,8 +1,9 @@
 //! vfkit, 0.6: the hypervisor of macOS. Checked against its source (0.6.4), never run: on any
 //! other system a plan is refused.
 //!
-//! It shares directories itself, so that no daemon is started for them, and has no shell of
-//! ours between: sockets are given with their whole path, which its URIs need.
+//! It shares directories itself, so that no daemon is started for them. Its vsock is a socket for
+//! every single port, which no option names; `vfkit.extraArgs` can. Its balloon cannot be told a
+//! size, so that there is none here.
 
 mod arguments;
 mod limits;
@@ -50,8 +51,12 @@ impl Backend for Vfkit {
             before: actions(input.vm, &control),
             argv: plan::argv(input, arguments::arguments(input)),
             control,
-            console: Console::Plain,
+            console: self.console(input.vm),
         }
+    }
+
+    fn console(&self, _vm: &Vm) -> Console {
+        Console::Plain
     }
 
     fn control(&self, vm: &Vm, _program: &Path) -> Control {

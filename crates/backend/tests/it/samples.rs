@@ -10,6 +10,7 @@ use spec::vm::{
     Volume, Vulkan,
 };
 
+use crate::own_samples;
 use crate::sample;
 
 /// One option, set in a VM.
@@ -84,6 +85,7 @@ fn all() -> Vec<Sample> {
     samples.extend(devices());
     samples.extend(graphics());
     samples.extend(running());
+    samples.extend(own_samples::all());
     samples
 }
 
