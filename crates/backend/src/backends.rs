@@ -10,7 +10,7 @@ use crate::control::Control;
 use crate::firecracker;
 use crate::plan::{Console, Input, Plan, Version};
 use crate::refused::{Reason, Refusal};
-use crate::{crosvm, kvmtool, qemu};
+use crate::{alioth, crosvm, kvmtool, qemu, stratovirt, vfkit};
 
 /// One hypervisor: what stands against a VM, and what it is started with.
 pub(crate) trait Backend: Sync {
@@ -51,8 +51,8 @@ pub(crate) fn of(hypervisor: Hypervisor) -> Option<&'static dyn Backend> {
         Hypervisor::Firecracker => Some(&firecracker::Firecracker),
         Hypervisor::Crosvm => Some(&crosvm::Crosvm),
         Hypervisor::Kvmtool => Some(&kvmtool::Kvmtool),
-        Hypervisor::Stratovirt => None,
-        Hypervisor::Alioth => None,
-        Hypervisor::Vfkit => None,
+        Hypervisor::Stratovirt => Some(&stratovirt::Stratovirt),
+        Hypervisor::Alioth => Some(&alioth::Alioth),
+        Hypervisor::Vfkit => Some(&vfkit::Vfkit),
     }
 }

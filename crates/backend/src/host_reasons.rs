@@ -117,14 +117,17 @@ fn paths(backend: &dyn Backend, input: &Input) -> Vec<Reason> {
     let mut paths: Vec<&Path> = vec![&guest.kernel, &guest.initrd];
     paths.extend(guest.store_disk.as_deref());
     paths.extend(guest.root_tree.as_deref());
-    // All others are handed what is in the files.
-    if matches!(vm.hypervisor, Hypervisor::Qemu | Hypervisor::Alioth) {
+    // Elsewhere their content is handed over, not their path.
+    if vm.hypervisor == Hypervisor::Qemu {
         paths.extend(vm.credential_files.values().map(|file| file.as_path()));
     }
     paths.extend(vm.volumes.iter().map(|volume| volume.image.as_path()));
     paths.extend(vm.shares.iter().map(|share| match &share.proto {
-        ShareProto::NineP { .. } => share.source.as_path(),
-        ShareProto::Virtiofs { socket, .. } => socket.as_path(),
+        ShareProto::Virtiofs { socket, .. } if vm.hypervisor != Hypervisor::Vfkit => {
+            socket.as_path()
+        }
+        // vfkit serves it itself.
+        ShareProto::NineP { .. } | ShareProto::Virtiofs { .. } => share.source.as_path(),
     }));
     paths.extend(vm.socket.as_deref());
     let paths = paths.into_iter();

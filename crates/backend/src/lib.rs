@@ -4,6 +4,7 @@
 //! in as [`plan::HostFacts`].
 
 pub mod accel;
+mod alioth;
 mod args;
 mod backends;
 mod before;
@@ -22,4 +23,6 @@ pub mod qmp;
 pub mod refused;
 pub mod repeats;
 pub mod root_share;
+mod stratovirt;
 pub mod version;
+mod vfkit;

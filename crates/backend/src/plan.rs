@@ -78,6 +78,14 @@ pub struct HostFacts {
     pub relay: Option<PathBuf>,
     /// Whether the hypervisor is started by root, who alone can switch to another user.
     pub root: bool,
+    /// Whether the system is macOS.
+    pub macos: bool,
+    /// The state directory, absolute, for the one hypervisor that does not resolve names itself.
+    pub directory: PathBuf,
+    /// Where huge pages are mounted.
+    pub hugetlbfs: Option<PathBuf>,
+    /// IOMMU group of each device on the PCI bus that the VM is to get, where it has one.
+    pub iommu_groups: BTreeMap<String, u32>,
 }
 
 /// Program and arguments; the executor adds nothing and quotes nothing.

@@ -92,6 +92,16 @@ pub enum Reason {
         length: usize,
         most: usize,
     },
+    #[error(
+        "`{option}` = `{address}`: this host has no such device with an IOMMU group; `lspci -D` \
+         shows what there is, and the firmware's settings must have the IOMMU on"
+    )]
+    NoIommuGroup { option: String, address: String },
+    #[error(
+        "`hugepageMem` needs huge pages mounted, as systemd's `dev-hugepages.mount` does at \
+         `/dev/hugepages`"
+    )]
+    NoHugetlbfs,
     #[error("The hypervisor `{hypervisor}` needs {needs}")]
     OtherSystem {
         hypervisor: Hypervisor,
@@ -143,6 +153,8 @@ impl Reason {
             | Self::NoKvm { .. }
             | Self::NoDevice { .. }
             | Self::NoOption { .. }
+            | Self::NoIommuGroup { .. }
+            | Self::NoHugetlbfs
             | Self::OtherSystem { .. }
             | Self::NoProgram { .. } => ReasonKind::Program,
         }

@@ -89,6 +89,12 @@ pub fn facts() -> HostFacts {
         bridge_helper: Some(PathBuf::from("/usr/lib/qemu/qemu-bridge-helper")),
         relay: Some("/usr/bin/microvm".into()),
         root: false,
+        macos: false,
+        directory: "/var/lib/microvms/web".into(),
+        hugetlbfs: Some("/dev/hugepages".into()),
+        iommu_groups: [("06:00.0", 12), ("06:00.1", 12), ("07:00.0", 9)]
+            .map(|(address, group)| (format!("0000:{address}"), group))
+            .into(),
     }
 }
 
@@ -99,6 +105,7 @@ pub fn facts_of(hypervisor: Hypervisor) -> HostFacts {
         version: Version(9999, 0, 0),
         options: options_of(hypervisor),
         root: true,
+        macos: hypervisor == Hypervisor::Vfkit,
         ..facts()
     }
 }

@@ -10,7 +10,7 @@ use spec::vm::{
     Volume, Vulkan,
 };
 
-use crate::{sample, samples_own};
+use crate::{own_samples, sample, samples_own};
 
 /// One option, set in a VM.
 pub struct Sample {
@@ -85,6 +85,7 @@ fn all() -> Vec<Sample> {
     samples.extend(graphics());
     samples.extend(running());
     samples.extend(samples_own::own());
+    samples.extend(own_samples::all());
     samples
 }
 

@@ -27,6 +27,18 @@ pub struct Features {
     pub options: BTreeSet<String>,
 }
 
+impl Features {
+    /// Of the hypervisor that is built in.
+    pub fn built_in() -> Self {
+        Self {
+            version: crate::alioth::VERSION,
+            sandbox: false,
+            io_uring: true,
+            options: BTreeSet::new(),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Entry {
     stamp: Stamp,
@@ -58,8 +70,11 @@ fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
         return Ok(Features {
             version: version(program, asking_version(hypervisor), first_version)?,
             sandbox: false,
-            // Every build has it, in `Async`.
-            io_uring: hypervisor == Hypervisor::Firecracker,
+            // Each build of these uses it for disks.
+            io_uring: matches!(
+                hypervisor,
+                Hypervisor::Firecracker | Hypervisor::Alioth | Hypervisor::Stratovirt
+            ),
             options: options(program, hypervisor),
         });
     }
