@@ -5,7 +5,9 @@ use std::path::Path;
 use spec::Vm;
 use spec::vm::Hypervisor;
 
+use crate::cloud_hypervisor;
 use crate::control::Control;
+use crate::firecracker;
 use crate::plan::{Console, Input, Plan, Version};
 use crate::refused::{Reason, Refusal};
 use crate::{alioth, qemu, stratovirt, vfkit};
@@ -45,8 +47,8 @@ pub(crate) trait Backend: Sync {
 pub(crate) fn of(hypervisor: Hypervisor) -> Option<&'static dyn Backend> {
     match hypervisor {
         Hypervisor::Qemu => Some(&qemu::Qemu),
-        Hypervisor::CloudHypervisor => None,
-        Hypervisor::Firecracker => None,
+        Hypervisor::CloudHypervisor => Some(&cloud_hypervisor::CloudHypervisor),
+        Hypervisor::Firecracker => Some(&firecracker::Firecracker),
         Hypervisor::Crosvm => None,
         Hypervisor::Kvmtool => None,
         Hypervisor::Stratovirt => Some(&stratovirt::Stratovirt),

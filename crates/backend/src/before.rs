@@ -11,6 +11,8 @@ use crate::plan::Action;
 /// Descriptors of macvtap devices begin here, well above what anything else has open.
 const FIRST_MACVTAP_FD: i32 = 100;
 
+/// The descriptor on which a hypervisor tells of events.
+pub(crate) const EVENTS_FD: i32 = 97;
 /// The descriptor under which a configuration file is passed.
 pub(crate) const CONFIG_FD: i32 = 98;
 /// The descriptor under which the disk with credentials is passed.

@@ -18,6 +18,9 @@ pub struct Control {
     pub api: Api,
     /// Where a guest is asked to power off that its hypervisor cannot ask.
     pub agent: Option<Agent>,
+    /// Where the hypervisor itself speaks vsock for the guest.
+    #[serde(default)]
+    pub vsock: Option<PathBuf>,
 }
 
 /// What the hypervisor itself listens on.
@@ -80,6 +83,7 @@ impl Control {
             mem_mib: vm.memory.mem_mib,
             api: Api::None,
             agent: None,
+            vsock: None,
         }
     }
 
@@ -96,6 +100,7 @@ impl Control {
             None => None,
             Some(Agent::Socket(socket) | Agent::Vsock { socket, .. }) => Some(socket.as_path()),
         };
-        api.into_iter().chain(agent).collect()
+        let vsock = self.vsock.as_deref().filter(|vsock| agent != Some(vsock));
+        api.into_iter().chain(agent).chain(vsock).collect()
     }
 }

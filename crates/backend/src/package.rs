@@ -144,11 +144,14 @@ fn commands(vm: &Vm) -> Vec<&'static str> {
     let ways = Control::of(vm, Path::new(""));
     let has_api = ways.api != Api::None;
     let has_balloon = vm.memory.balloon.is_some() && can(Feature::Balloon);
+    let has_pause = has_api && can(Feature::Pause);
     let has_stop = has_api || ways.agent.is_some();
     [
         ("microvm-run", true),
         ("microvm-shutdown", has_stop && can(Feature::GracefulStop)),
         ("microvm-balloon", has_balloon && has_api),
+        ("microvm-pause", has_pause),
+        ("microvm-resume", has_pause),
         ("microvm-status", true),
         ("microvm-console", control::has_console(vm)),
         ("tap-up", has_tap),

@@ -10,6 +10,7 @@ use spec::vm::{MacvtapMode, Volume};
 
 use crate::control::Control;
 use crate::refused::{Reason, Refused};
+use crate::repeats::{self, Repeats};
 use crate::{backends, features, host_reasons};
 
 /// Files that a build made of a guest; absolute paths.
@@ -92,6 +93,18 @@ pub struct Argv {
     /// Shown by ps(1) in place of the program.
     pub process_name: Option<String>,
     pub args: Vec<String>,
+    #[serde(default)]
+    pub repeats: Repeats,
+}
+
+impl Argv {
+    /// The arguments with some that the user adds.
+    pub fn with(&self, more: &[String]) -> Vec<String> {
+        match self.repeats {
+            Repeats::Kept => [self.args.as_slice(), more].concat(),
+            Repeats::Merged => repeats::merged(&self.args, more),
+        }
+    }
 }
 
 /// What the executor does, in order, before it becomes the hypervisor.
@@ -143,6 +156,19 @@ pub enum Console {
     WithAgent,
 }
 
+/// What a hypervisor does when its guest has powered off, halted or restarted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leaving {
+    /// It ends as well.
+    #[default]
+    WithGuest,
+    /// It runs on, with a guest that has halted.
+    RunsOn,
+    /// It restarts the guest in place, and says so on a descriptor, in JSON.
+    Restarts { events_fd: i32 },
+}
+
 /// All that a plan is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -158,6 +184,7 @@ pub struct Plan {
     pub argv: Argv,
     pub control: Control,
     pub console: Console,
+    pub leaving: Leaving,
 }
 
 impl Plan {
@@ -190,5 +217,6 @@ pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
         program: input.facts.program.clone(),
         process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
         args,
+        repeats: Repeats::Kept,
     }
 }

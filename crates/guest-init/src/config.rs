@@ -3,7 +3,9 @@
 //! One statement a line, words separated by a space; white space, control characters and `%` in a
 //! word are written `%XX`. `-` stands for an absent serial number.
 
-use std::fmt::Write;
+mod words;
+
+use words::{line, unescape};
 
 /// Where the configuration is in the initrd.
 pub const FILE: &str = "/microvm.conf";
@@ -22,6 +24,33 @@ pub struct BootConfig {
     /// The guest's init, normally `/sbin/init`.
     pub init: String,
     pub device_timeout_secs: u32,
+    pub leave: Leave,
+    pub agent: Option<Agent>,
+    /// A disk with the guest's credentials, in the format of [`crate::credentials`].
+    pub credentials: Option<DiskRef>,
+}
+
+/// How the guest has to end for its hypervisor to end with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leave {
+    /// The hypervisor ends after a power-off and after a reset.
+    #[default]
+    AsAsked,
+    /// Only after a reset.
+    Reset,
+    /// Only after a power-off; a reset starts the guest again.
+    PowerOff,
+}
+
+/// What the agent of the guest listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// Name of a serial port, such as `ttyS1`.
+    Serial(String),
+    /// Name of a virtio-serial port.
+    Port(String),
+    /// Port of AF_VSOCK.
+    Vsock(u32),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +123,15 @@ impl BootConfig {
             &mut text,
             &["timeout", &self.device_timeout_secs.to_string()],
         );
+        line(&mut text, &["leave", self.leave.as_str()]);
+        if let Some(agent) = &self.agent {
+            let [kind, name] = agent.words();
+            line(&mut text, &["agent", &kind, &name]);
+        }
+        if let Some(disk) = &self.credentials {
+            let [index, serial] = disk.words();
+            line(&mut text, &["credentials", &index, &serial]);
+        }
         for module in &self.modules {
             line(&mut text, &["module", module]);
         }
@@ -136,8 +174,65 @@ impl BootConfig {
             device_timeout_secs: parsed.timeout.ok_or(ConfigError::Missing("timeout"))?,
             root: parsed.root.ok_or(ConfigError::Missing("root"))?,
             overlay: parsed.overlay.ok_or(ConfigError::Missing("overlay"))?,
+            leave: parsed.leave.ok_or(ConfigError::Missing("leave"))?,
+            agent: parsed.agent,
+            credentials: parsed.credentials,
             modules: parsed.modules,
             mounts: parsed.mounts,
+        })
+    }
+}
+
+impl Leave {
+    const ALL: [Self; 3] = [Self::AsAsked, Self::Reset, Self::PowerOff];
+
+    /// `as-asked`
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AsAsked => "as-asked",
+            Self::Reset => "reset",
+            Self::PowerOff => "power-off",
+        }
+    }
+
+    /// Reads what [`Leave::as_str`] gives.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|leave| leave.as_str() == text)
+    }
+}
+
+impl Agent {
+    /// Kind and name, which [`Agent::parse`] reads back.
+    pub fn words(&self) -> [String; 2] {
+        let (kind, name) = match self {
+            Self::Serial(name) => ("serial", name.clone()),
+            Self::Port(name) => ("port", name.clone()),
+            Self::Vsock(port) => ("vsock", port.to_string()),
+        };
+        [kind.to_owned(), name]
+    }
+
+    /// Reads what [`Agent::words`] gives.
+    pub fn parse(kind: &str, name: &str) -> Option<Self> {
+        match kind {
+            "serial" => Some(Self::Serial(name.to_owned())),
+            "port" => Some(Self::Port(name.to_owned())),
+            "vsock" => Some(Self::Vsock(name.parse().ok()?)),
+            _ => None,
+        }
+    }
+}
+
+impl DiskRef {
+    fn words(&self) -> [std::borrow::Cow<'_, str>; 2] {
+        let serial = self.serial.as_deref().unwrap_or("-");
+        [self.index.to_string().into(), serial.into()]
+    }
+
+    fn parse(index: &str, serial: &str) -> Option<Self> {
+        Some(Self {
+            index: index.parse().ok()?,
+            serial: (serial != "-").then(|| serial.to_owned()),
         })
     }
 }
@@ -163,6 +258,9 @@ struct Parsed {
     hostname: Option<String>,
     init: Option<String>,
     timeout: Option<u32>,
+    leave: Option<Leave>,
+    agent: Option<Agent>,
+    credentials: Option<DiskRef>,
     root: Option<Root>,
     overlay: Option<Overlay>,
     modules: Vec<String>,
@@ -177,6 +275,11 @@ impl Parsed {
             ["hostname", name] => self.hostname = Some(name.to_owned()),
             ["init", path] => self.init = Some(path.to_owned()),
             ["timeout", seconds] => self.timeout = Some(seconds.parse().ok()?),
+            ["leave", how] => self.leave = Some(Leave::parse(how)?),
+            ["agent", kind, name] => self.agent = Some(Agent::parse(kind, name)?),
+            ["credentials", index, serial] => {
+                self.credentials = Some(DiskRef::parse(index, serial)?);
+            }
             ["module", file] => self.modules.push(file.to_owned()),
             ["overlay", "tmpfs"] => self.overlay = Some(Overlay::Tmpfs),
             ["overlay", "at", path] => self.overlay = Some(Overlay::At(path.to_owned())),
@@ -202,10 +305,7 @@ impl Parsed {
 fn parse_what(words: &[&str]) -> Option<What> {
     match *words {
         ["disk", index, serial, fs_type] => Some(What::Disk {
-            disk: DiskRef {
-                index: index.parse().ok()?,
-                serial: (serial != "-").then(|| serial.to_owned()),
-            },
+            disk: DiskRef::parse(index, serial)?,
             fs_type: fs_type.to_owned(),
         }),
         ["share", proto, tag] => Some(What::Share {
@@ -217,120 +317,9 @@ fn parse_what(words: &[&str]) -> Option<What> {
 }
 
 fn render_disk(text: &mut String, head: &[&str], disk: &DiskRef, fs_type: &str) {
-    let index = disk.index.to_string();
-    let serial = disk.serial.as_deref().unwrap_or("-");
-    line(text, &[head, &["disk", &index, serial, fs_type]].concat());
-}
-
-fn line(text: &mut String, words: &[&str]) {
-    for (index, word) in words.iter().enumerate() {
-        if index > 0 {
-            text.push(' ');
-        }
-        escape(text, word);
-    }
-    text.push('\n');
-}
-
-fn escape(text: &mut String, word: &str) {
-    for c in word.chars() {
-        if c == '%' || c.is_whitespace() || c.is_control() {
-            let mut bytes = [0; 4];
-            for byte in c.encode_utf8(&mut bytes).bytes() {
-                let _ = write!(text, "%{byte:02x}");
-            }
-        } else {
-            text.push(c);
-        }
-    }
-}
-
-fn unescape(word: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(word.len());
-    let mut rest = word.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        if byte == b'%' {
-            let hex = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(hex, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(byte);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
+    let [index, serial] = disk.words();
+    line(text, &[head, &["disk", &index, &serial, fs_type]].concat());
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    fn config() -> BootConfig {
-        BootConfig {
-            hostname: "web".to_owned(),
-            modules: vec!["virtio_ring.ko".to_owned(), "virtio.ko".to_owned()],
-            root: Root::Disk {
-                disk: DiskRef {
-                    serial: Some("store".to_owned()),
-                    index: 0,
-                },
-                fs_type: "erofs".to_owned(),
-            },
-            overlay: Overlay::At("/nix/.rw-store".to_owned()),
-            mounts: vec![
-                Mount {
-                    what: What::Disk {
-                        disk: DiskRef {
-                            serial: None,
-                            index: 1,
-                        },
-                        fs_type: "ext4".to_owned(),
-                    },
-                    mount_point: "/a b%\u{a0}/\u{e9}".to_owned(),
-                    read_only: true,
-                },
-                Mount {
-                    what: What::Share {
-                        tag: "t".to_owned(),
-                        proto: ShareProto::NineP,
-                    },
-                    mount_point: "/mnt".to_owned(),
-                    read_only: false,
-                },
-            ],
-            init: "/sbin/init".to_owned(),
-            device_timeout_secs: 30,
-        }
-    }
-
-    #[test]
-    fn what_is_rendered_is_read_back() {
-        let config = config();
-        assert_eq!(BootConfig::parse(&config.render()), Ok(config));
-    }
-
-    #[rstest]
-    #[case("hostname\n", 1)]
-    #[case("nonsense x\n", 1)]
-    #[case("hostname a\nroot disk x - erofs\n", 2)]
-    #[case("mount rw /x disk 1 -\n", 1)]
-    #[case("module %4\n", 1)]
-    fn a_wrong_line_is_named(#[case] text: &str, #[case] number: usize) {
-        let error = BootConfig::parse(text).unwrap_err();
-        assert!(
-            matches!(error, ConfigError::Line { number: n, .. } if n == number),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_missing_statement_is_named() {
-        let text = config().render().replace("overlay at /nix/.rw-store\n", "");
-        assert_eq!(
-            BootConfig::parse(&text),
-            Err(ConfigError::Missing("overlay"))
-        );
-    }
-}
+mod tests;

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use nix::sys::reboot::{RebootMode, reboot};
-
 /// What failed, in one sentence.
 #[derive(Debug)]
 pub struct Failure {
@@ -32,12 +30,7 @@ pub fn end(failure: &Failure) -> ! {
     } else {
         println!("microvm: the kernel parameter `{SHELL}` gives a shell here");
     }
-    nix::unistd::sync();
-    // With `reboot=t` and no reset allowed, this ends every hypervisor; a power-off does not.
-    let _ = reboot(RebootMode::RB_AUTOBOOT);
-    loop {
-        std::thread::park();
-    }
+    crate::leave::give_up();
 }
 
 /// The guest's own: the initrd has none.

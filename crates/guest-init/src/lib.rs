@@ -1,4 +1,4 @@
-//! PID 1 of our initrd, and the configuration that an image hands to it.
+//! PID 1 of our initrd: what an image and a host hand to it.
 
 pub mod config;
 pub mod credentials;

@@ -1,17 +1,24 @@
 //! PID 1 of the initrd: loads modules, mounts the guest's root, volumes and shares, and becomes
-//! the guest's own init. As `/shutdown` of `/run/initramfs` it unmounts what systemd could not.
+//! the guest's own init. As `/shutdown` of `/run/initramfs` it unmounts what systemd could not,
+//! and leaves the VM as its hypervisor needs it. As `microvm-agent` it waits to be asked for a
+//! power-off, where the hypervisor cannot ask.
 //!
-//! Starts no service and stays for none.
+//! Starts no other service and stays for none.
 
+mod agent;
+mod credential;
 mod device;
 mod failure;
 mod files;
 mod kernel;
+mod leave;
 mod mounting;
 mod root;
 mod seed;
 mod shutdown;
 mod volume;
+
+use std::time::Duration;
 
 use guest_init::config::{BootConfig, FILE};
 
@@ -22,6 +29,9 @@ type Result<T> = std::result::Result<T, Failure>;
 fn main() {
     if shutdown::is_asked_for() {
         shutdown::run();
+    }
+    if agent::is_asked_for() {
+        agent::run();
     }
     std::panic::set_hook(Box::new(|panic| {
         failure::end(&Failure::new(format!("Panic: {panic}")))
@@ -36,14 +46,25 @@ fn boot() -> Result<std::convert::Infallible> {
     let text = std::fs::read_to_string(FILE)
         .map_err(|error| Failure::new(format!("Cannot read `{FILE}`: {error}")))?;
     let config = BootConfig::parse(&text).map_err(|error| Failure::new(error.to_string()))?;
+    leave::remember(config.leave);
     kernel::load_modules(&config.modules)?;
     let overlay = root::mount(&config)?;
-    root::switch(&overlay)?;
+    root::switch(&overlay, config.leave)?;
     files::write_names(&config.hostname)?;
     for mount in &config.mounts {
         if !overlay.holds(&mount.mount_point) {
             volume::mount(mount, &config)?;
         }
     }
-    kernel::become_init(&config.init)
+    let variables = match &config.credentials {
+        Some(disk) => {
+            let bound = Duration::from_secs(config.device_timeout_secs.into());
+            credential::hand_over(disk, bound)?
+        }
+        None => Vec::new(),
+    };
+    if let Some(agent) = &config.agent {
+        agent::start(agent);
+    }
+    kernel::become_init(&config.init, variables)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use guest_init::config::{BootConfig, Mount, Overlay, Root, What};
+use guest_init::config::{BootConfig, Leave, Mount, Overlay, Root, What};
 use nix::mount::MsFlags;
 
 use crate::Result;
@@ -89,9 +89,12 @@ fn mount_upper(config: &BootConfig, bound: Duration) -> Result<Mounted> {
 }
 
 /// Makes [`NEW_ROOT`] the root; what the initrd held is freed.
-pub fn switch(overlay: &Mounted) -> Result<()> {
+pub fn switch(overlay: &Mounted, leave: Leave) -> Result<()> {
+    let on_volume = matches!(overlay, Mounted::Volume { .. });
+    if on_volume || leave != Leave::AsAsked {
+        crate::shutdown::install(leave)?;
+    }
     if let Mounted::Volume { mount_point } = overlay {
-        crate::shutdown::install()?;
         mounting::move_to(UPPER, &format!("{NEW_ROOT}{mount_point}"))?;
     }
     for directory in ["/dev", "/proc", "/sys", "/run"] {

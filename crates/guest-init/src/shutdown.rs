@@ -1,19 +1,23 @@
-//! `/run/initramfs/shutdown`: where the overlay's writes go to a volume, systemd cannot unmount
-//! that volume, because the root itself uses it. It goes back to us as its last step
-//! (systemd-shutdown(8), bootup(7)), with the old root at /oldroot, and we unmount the rest.
+//! `/run/initramfs/shutdown`, to which systemd goes back as its last step (systemd-shutdown(8),
+//! bootup(7)), with the old root at /oldroot. Where the overlay's writes go to a volume, systemd
+//! cannot unmount that volume, because the root itself uses it: we can. Where the hypervisor ends
+//! only after a power-off, or only after a reset, we give it that, whatever was asked for.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use guest_init::config::Leave;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::reboot::{RebootMode, reboot};
 
 use crate::Result;
 use crate::failure::Failure;
+use crate::leave;
 
 const DIRECTORY: &str = "/run/initramfs";
 const PROGRAM: &str = "/run/initramfs/shutdown";
 const OLD_ROOT: &str = "/oldroot";
+/// How the VM ends: in [`DIRECTORY`], which is the root when we are called.
+const LEAVE: &str = "leave";
 
 /// Whether systemd-shutdown started this process.
 pub fn is_asked_for() -> bool {
@@ -23,10 +27,11 @@ pub fn is_asked_for() -> bool {
 }
 
 /// Leaves a copy of this program where systemd-shutdown looks for it.
-pub fn install() -> Result<()> {
+pub fn install(leave: Leave) -> Result<()> {
     let cannot =
         |error: std::io::Error| Failure::new(format!("Cannot install `{PROGRAM}`: {error}"));
     std::fs::create_dir_all(DIRECTORY).map_err(cannot)?;
+    std::fs::write(Path::new(DIRECTORY).join(LEAVE), leave.as_str()).map_err(cannot)?;
     std::fs::copy("/proc/self/exe", PROGRAM).map_err(cannot)?;
     std::fs::set_permissions(PROGRAM, std::fs::Permissions::from_mode(0o755)).map_err(cannot)
 }
@@ -55,16 +60,9 @@ pub fn run() -> ! {
     for target in mounts_of_old_root() {
         println!("microvm: `{target}` could not be unmounted");
     }
-    nix::unistd::sync();
-    let mode = match std::env::args().nth(1).as_deref() {
-        Some("poweroff") => RebootMode::RB_POWER_OFF,
-        Some("halt") => RebootMode::RB_HALT_SYSTEM,
-        _ => RebootMode::RB_AUTOBOOT,
-    };
-    let _ = reboot(mode);
-    loop {
-        std::thread::park();
-    }
+    let leave = std::fs::read_to_string(Path::new("/").join(LEAVE)).unwrap_or_default();
+    let verb = std::env::args().nth(1).unwrap_or_default();
+    leave::now(&verb, Leave::parse(&leave).unwrap_or_default());
 }
 
 /// Deepest first.

@@ -4,7 +4,9 @@
 
 mod agent;
 mod client;
+mod cloud_hypervisor;
 mod ending;
+mod firecracker;
 mod qemu;
 
 use std::path::Path;
@@ -15,7 +17,7 @@ use backend::control::Control;
 
 use crate::kind::Kind;
 use crate::process::Process;
-use crate::qmp;
+use crate::{qmp, rest};
 
 pub use client::RunState;
 
@@ -41,6 +43,8 @@ pub enum Error {
     Agent(#[from] agent::Error),
     #[error(transparent)]
     Qmp(#[from] qmp::Error),
+    #[error(transparent)]
+    Rest(#[from] rest::Error),
 }
 
 impl Error {
@@ -51,6 +55,7 @@ impl Error {
             Self::Immortal => Kind::Hypervisor,
             Self::Agent(error) => error.kind(),
             Self::Qmp(error) => error.kind(),
+            Self::Rest(error) => error.kind(),
         }
     }
 
@@ -58,7 +63,9 @@ impl Error {
     fn is_not_running(&self) -> bool {
         matches!(
             self,
-            Self::NotRunning { .. } | Self::Qmp(qmp::Error::NotRunning { .. })
+            Self::NotRunning { .. }
+                | Self::Qmp(qmp::Error::NotRunning { .. })
+                | Self::Rest(rest::Error::NotRunning { .. })
         )
     }
 }

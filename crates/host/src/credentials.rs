@@ -13,12 +13,15 @@ pub enum Error {
         file: PathBuf,
         source: std::io::Error,
     },
+    #[error("The option `credentialFiles` cannot be met")]
+    Refused(#[from] guest_init::credentials::CredentialsError),
 }
 
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Read { source, .. } => Kind::of_io(source),
+            Self::Refused(_) => Kind::Definition,
         }
     }
 }
@@ -34,9 +37,5 @@ pub fn disk(files: &BTreeMap<String, PathBuf>) -> Result<Vec<u8>, Error> {
         }),
     };
     let credentials: Vec<(String, Vec<u8>)> = files.iter().map(read).collect::<Result<_, _>>()?;
-    let borrowed: Vec<(&str, &[u8])> = credentials
-        .iter()
-        .map(|(name, content)| (name.as_str(), content.as_slice()))
-        .collect();
-    Ok(guest_init::credentials::render(&borrowed))
+    Ok(guest_init::credentials::render(&credentials)?)
 }

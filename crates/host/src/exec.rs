@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use backend::plan::{Action, Console, Plan};
+use backend::plan::{Action, Plan};
 
 use crate::kind::Kind;
 use crate::lock::{self, RunLock};
@@ -90,7 +90,7 @@ pub fn run(
     for action in &plan.before {
         ready.perform(action, say)?;
     }
-    become_hypervisor(plan, vm, own_program, ready, extra, lock)
+    become_hypervisor(plan, own_program, ready, extra, lock)
 }
 
 /// What actions leave for the hypervisor.
@@ -126,7 +126,7 @@ impl Ready {
             Action::PassCredentials { files, fd } => {
                 let disk = credentials::disk(files)?;
                 self.descriptors
-                    .push(memory::file("credentials", &disk, *fd)?);
+                    .push(memory::disk("credentials", &disk, *fd)?);
             }
             Action::Say(line) => say(line.clone()),
             Action::ExtraArgs(program) => self.args.extend(extra_args(program)?),
@@ -169,23 +169,23 @@ fn running(program: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Run { program, source }
 }
 
-/// The hypervisor's end of the guest's console, where that is on its standard input and output.
-fn console(plan: &Plan, vm: &str, own_program: &Path) -> Result<Option<OwnedFd>, Error> {
-    let (escape, agent) = match plan.console {
-        Console::None => return Ok(None),
-        Console::Plain => (true, false),
-        Console::Mux => (false, false),
-        Console::WithAgent => (false, true),
-    };
-    Ok(Some(console::keep(own_program, vm, escape, agent)?))
+/// The plan's, then what a program and the command line added. What is not UTF-8 comes last as it
+/// is, for a hypervisor's own syntax is text.
+fn arguments(plan: &Plan, more: &[String], extra: &[OsString]) -> Vec<OsString> {
+    let texts: Vec<String> = extra
+        .iter()
+        .map_while(|argument| argument.to_str().map(str::to_owned))
+        .collect();
+    let rest = extra[texts.len()..].iter().cloned();
+    let all = plan.argv.with(&[more, texts.as_slice()].concat());
+    all.into_iter().map(OsString::from).chain(rest).collect()
 }
 
 /// SIGPIPE is reset by `Command` itself; every other descriptor of ours is closed on exec.
 fn become_hypervisor(
     plan: &Plan,
-    vm: &str,
     own_program: &Path,
-    ready: Ready,
+    mut ready: Ready,
     extra: &[OsString],
     lock: RunLock,
 ) -> Result<Infallible, Error> {
@@ -194,10 +194,11 @@ fn become_hypervisor(
     if let Some(name) = &plan.argv.process_name {
         command.arg0(name);
     }
-    command.args(&plan.argv.args).args(&ready.args).args(extra);
-    if let Some(console) = console(plan, vm, own_program)? {
-        let output = console.try_clone().map_err(running(program))?;
-        command.stdin(console).stdout(output);
+    command.args(arguments(plan, &ready.args, extra));
+    if let Some(ends) = console::keep(own_program, plan)? {
+        let output = ends.slave.try_clone().map_err(running(program))?;
+        command.stdin(ends.slave).stdout(output);
+        ready.descriptors.extend(ends.events);
     }
     for descriptor in &ready.descriptors {
         rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())

@@ -18,6 +18,7 @@ pub mod process;
 pub mod program;
 pub mod qmp;
 pub mod relay;
+pub mod rest;
 pub mod socket;
 mod spawn;
 pub mod supervise;

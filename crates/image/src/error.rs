@@ -63,6 +63,14 @@ pub enum Error {
         path: PathBuf,
         problem: &'static str,
     },
+    #[error("Kernel `{path}` cannot be made ready for {hypervisor} on {arch}")]
+    Vmlinux {
+        path: PathBuf,
+        hypervisor: spec::vm::Hypervisor,
+        arch: spec::vm::Arch,
+        #[source]
+        source: crate::vmlinux::VmlinuxError,
+    },
     #[error("Option `{option}` must be set for a guest that is not built here")]
     NotGiven { option: &'static str },
     #[error(
@@ -116,6 +124,7 @@ impl Error {
             | Self::NotGiven { .. }
             | Self::SquashfsFlag { .. }
             | Self::Kernel { .. }
+            | Self::Vmlinux { .. }
             | Self::Tree { .. }
             | Self::LockFile { .. } => Kind::Definition,
             Self::Failed { .. }

@@ -18,6 +18,7 @@ mod process;
 pub mod progress;
 pub mod store;
 mod user;
+pub mod vmlinux;
 mod workdir;
 
 pub use built::Built;

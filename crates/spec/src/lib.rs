@@ -3,8 +3,10 @@
 //!
 //! Pure: it opens no file, reads no clock and asks no host.
 
+pub mod agent;
 mod build;
 mod checks;
+pub mod credentials;
 pub mod guest;
 pub mod names;
 pub mod options;

@@ -3,6 +3,8 @@
 //! A [`Vm`] exists only if every rule that needs no host and no hypervisor held. It does not
 //! know which files a build made of its guest, nor what one hypervisor can do.
 
+mod kernel_format;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::guest::Guest;
 use crate::names::{Cid, InterfaceId, MacAddr, ShareTag, VmName};
+
+pub use kernel_format::KernelFormat;
 
 /// One virtual machine whose definition was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

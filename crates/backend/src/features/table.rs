@@ -75,13 +75,13 @@ features! {
     KeepBalloonOnOom "way to keep the balloon when memory runs out"
         ["deflateOnOOM = false"]                                            [Y, Y, Y, N, Y, Y, N, N];
     Hugepages "huge pages" ["hugepageMem"]                                  [Y, Y, Y, Y, Y, Y, N, N];
-    HotplugMem "memory hotplug" ["hotplugMem"]   [Y, Y, N, N, N, N, N, N];
+    HotplugMem "memory hotplug" ["hotplugMem"]                              [Y, Y, since(1, 14), N, N, N, N, N];
     Pci "PCI passthrough" ["devices[].bus = pci"]                           [Y, Y, N, Y, Y, Y, Y, N];
     Usb "USB passthrough" ["devices[].bus = usb"]                           [Y, N, N, N, N, N, N, N];
     PcieRootPorts "PCIe root ports" ["qemu.pcieRootPorts"]                  [Y, N, N, N, N, N, N, N];
     Vsock "vsock" ["vsock.cid"]                                             [Y, Y, Y, Y, Y, Y, Y, N];
-    Credentials "credentials for the guest" ["credentialFiles"]             [Y, Y, N, N, N, Y, Y, N];
-    Graphics "graphics" ["graphics.enable"]                                 [Y, Y, N, Y, N, N, N, Y];
+    Credentials "credentials for the guest" ["credentialFiles"]             [Y, Y, Y, N, N, Y, Y, N];
+    Graphics "graphics" ["graphics.enable"]                                 [Y, N, N, Y, N, N, N, Y];
     Headless "graphics without a window" ["graphics.backend = headless"]    [Y, N, N, N, N, N, N, N];
     Venus "Vulkan by venus"
         ["graphics.vulkan = venus"]                                         [since(9, 2), N, N, Y, N, N, N, N];

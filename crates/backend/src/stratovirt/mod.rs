@@ -19,7 +19,7 @@ use spec::vm::{Arch, RootShare, ShareProto};
 
 use crate::backends::Backend;
 use crate::control::{Agent, Api, Control};
-use crate::plan::{self, Action, Console, Input, Plan, Version};
+use crate::plan::{self, Action, Console, Input, Leaving, Plan, Version};
 use crate::refused::{Reason, Refusal};
 use crate::{before, command_line, root_share};
 
@@ -54,6 +54,7 @@ impl Backend for Stratovirt {
             argv: plan::argv(input, arguments::arguments(input)),
             control,
             console: self.console(input.vm),
+            leaving: Leaving::WithGuest,
         }
     }
 

@@ -14,7 +14,7 @@ use spec::Vm;
 
 use crate::backends::Backend;
 use crate::control::Control;
-use crate::plan::{self, Action, Console, Input, Plan, Version};
+use crate::plan::{self, Action, Console, Input, Leaving, Plan, Version};
 use crate::refused::{Reason, Refusal};
 use crate::{before, command_line};
 
@@ -52,6 +52,7 @@ impl Backend for Vfkit {
             argv: plan::argv(input, arguments::arguments(input)),
             control,
             console: self.console(input.vm),
+            leaving: Leaving::WithGuest,
         }
     }
 

@@ -23,4 +23,8 @@ mod sample;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod samples_own;
+#[cfg(test)]
 mod version;
+#[cfg(test)]
+mod versions;

@@ -10,8 +10,7 @@ use spec::vm::{
     Volume, Vulkan,
 };
 
-use crate::own_samples;
-use crate::sample;
+use crate::{own_samples, sample, samples_own};
 
 /// One option, set in a VM.
 pub struct Sample {
@@ -86,6 +85,7 @@ fn all() -> Vec<Sample> {
     samples.extend(graphics());
     samples.extend(running());
     samples.extend(own_samples::all());
+    samples.extend(samples_own::own());
     samples
 }
 

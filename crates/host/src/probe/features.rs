@@ -70,8 +70,11 @@ fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
         return Ok(Features {
             version: version(program, asking_version(hypervisor), first_version)?,
             sandbox: false,
-            // Both use it for disks in every build.
-            io_uring: matches!(hypervisor, Hypervisor::Alioth | Hypervisor::Stratovirt),
+            // Every build of these has it; firecracker in `Async`.
+            io_uring: matches!(
+                hypervisor,
+                Hypervisor::Alioth | Hypervisor::Firecracker | Hypervisor::Stratovirt
+            ),
             options: long_options(&help(program, hypervisor)),
         });
     }
@@ -235,11 +238,33 @@ mod tests {
         let found: Vec<String> = long_options(help).into_iter().collect();
         assert_eq!(found, ["--mem", "--no-smt", "--pci-hotplug-slots", "--x-y"]);
     }
+
+    /// From Cloud Hypervisor 54 and Firecracker 1.17.
+    #[test]
+    fn options_of_real_help() {
+        let help = "      --landlock\n          enable/disable Landlock.\n      --landlock-rules <landlock-rules>...\n          Landlock parameters \"path=<path/to/{file/dir}>,access=[rw]\"\n      --watchdog\n          Enable virtio-watchdog\n  -V, --version";
+        let found: Vec<String> = long_options(help).into_iter().collect();
+        assert_eq!(
+            found,
+            ["--landlock", "--landlock-rules", "--version", "--watchdog"]
+        );
+        let help =
+            "  --enable-pci                                              Enables PCIe support.";
+        assert!(long_options(help).contains("--enable-pci"));
+    }
     use std::os::unix::fs::PermissionsExt;
 
     #[rstest::rstest]
     #[case("cloud-hypervisor v41.0", Some(Version(41, 0, 0)))]
     #[case("Firecracker v1.9.1\n", Some(Version(1, 9, 1)))]
+    #[case(
+        "Firecracker v1.17.0-dev\n\n2026-11-25T13:23:24.612406752 [anonymous-instance:main] Firecracker exiting successfully. exit_code=0",
+        Some(Version(1, 17, 0))
+    )]
+    #[case(
+        "cloud-hypervisor v54.0.0\nMigration Protocol Versions: 0",
+        Some(Version(54, 0, 0))
+    )]
     #[case("no number 7 here.", None)]
     fn versions(#[case] text: &str, #[case] expected: Option<Version>) {
         assert_eq!(first_version(text), expected);

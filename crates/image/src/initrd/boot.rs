@@ -1,8 +1,11 @@
 //! What guest-init is told about a VM.
 
-use guest_init::config::{BootConfig, DiskRef, Mount, Overlay, Root, ShareProto, What};
+use guest_init::config::{
+    Agent, BootConfig, DiskRef, Leave, Mount, Overlay, Root, ShareProto, What,
+};
 use spec::Vm;
-use spec::vm::{self, Access, RootShare, Share, StoreKind, Volume};
+use spec::agent::{self, Channel};
+use spec::vm::{self, Access, Hypervisor, RootShare, Share, StoreKind, Volume};
 
 /// Longest that a device may take to appear; under emulation on a busy host seconds are normal.
 const DEVICE_TIMEOUT_SECS: u32 = 30;
@@ -23,15 +26,58 @@ pub fn config(vm: &Vm, modules: Vec<String>) -> BootConfig {
         mounts,
         init: "/sbin/init".to_owned(),
         device_timeout_secs: DEVICE_TIMEOUT_SECS,
+        leave: leave(vm.hypervisor),
+        agent: Channel::of(vm.hypervisor, vm.arch).map(agent),
+        credentials: credentials_disk(vm),
+    }
+}
+
+/// firecracker and kvmtool keep running after a power-off; cloud-hypervisor, crosvm,
+/// alioth and vfkit start the guest again after a reset. QEMU gets `-no-reboot`, and ends after
+/// either.
+fn leave(hypervisor: Hypervisor) -> Leave {
+    match hypervisor {
+        Hypervisor::Qemu => Leave::AsAsked,
+        Hypervisor::Firecracker | Hypervisor::Kvmtool => Leave::Reset,
+        Hypervisor::CloudHypervisor
+        | Hypervisor::Crosvm
+        | Hypervisor::Stratovirt
+        | Hypervisor::Alioth
+        | Hypervisor::Vfkit => Leave::PowerOff,
+    }
+}
+
+fn agent(channel: Channel) -> Agent {
+    match channel {
+        Channel::Serial => Agent::Serial(agent::SERIAL.to_owned()),
+        Channel::Port => Agent::Port(agent::PORT_NAME.to_owned()),
+        Channel::Vsock => Agent::Vsock(agent::VSOCK_PORT),
+    }
+}
+
+/// After the volumes, where there are credentials that no firmware carries.
+pub fn credentials_disk(vm: &Vm) -> Option<DiskRef> {
+    let wanted = !vm.credential_files.is_empty() && spec::credentials::on_disk(vm.hypervisor);
+    let place = first_volume(vm) as usize + vm.volumes.len();
+    wanted.then(|| disk(vm, place as u32, spec::credentials::DISK_SERIAL))
+}
+
+/// firecracker and kvmtool give every disk a number of their own (that of the image's inode),
+/// alioth the name of its device; only the place tells their disks apart.
+fn disk(vm: &Vm, index: u32, serial: &str) -> DiskRef {
+    let by_place = matches!(
+        vm.hypervisor,
+        Hypervisor::Firecracker | Hypervisor::Kvmtool | Hypervisor::Alioth
+    );
+    DiskRef {
+        serial: (!by_place).then(|| serial.to_owned()),
+        index,
     }
 }
 
 fn root(vm: &Vm) -> Root {
     let disk = |fs_type: &str| Root::Disk {
-        disk: DiskRef {
-            serial: Some(STORE.to_owned()),
-            index: 0,
-        },
+        disk: disk(vm, 0, STORE),
         fs_type: fs_type.to_owned(),
     };
     match &vm.store.kind {
@@ -63,27 +109,27 @@ fn overlay(vm: &Vm, mounts: &[Mount]) -> Overlay {
 }
 
 fn volumes(vm: &Vm) -> Vec<Mount> {
-    let first = match vm.store.kind {
-        StoreKind::Share(_) => 0,
-        _ => 1,
-    };
+    let first = first_volume(vm);
     let numbered = (0u32..).zip(&vm.volumes);
     numbered
-        .filter_map(|(number, volume)| self::volume(volume, number, first))
+        .filter_map(|(number, volume)| self::volume(vm, volume, number, first))
         .collect()
 }
 
-fn volume(volume: &Volume, number: u32, first: u32) -> Option<Mount> {
-    let serial = volume
-        .serial
-        .clone()
-        .unwrap_or_else(|| format!("vol{number}"));
+/// Place of the first volume: the store disk is before it.
+fn first_volume(vm: &Vm) -> u32 {
+    match vm.store.kind {
+        StoreKind::Share(_) => 0,
+        _ => 1,
+    }
+}
+
+fn volume(vm: &Vm, volume: &Volume, number: u32, first: u32) -> Option<Mount> {
+    let own = format!("vol{number}");
+    let serial = volume.serial.as_deref().unwrap_or(&own);
     Some(Mount {
         what: What::Disk {
-            disk: DiskRef {
-                serial: Some(serial),
-                index: first + number,
-            },
+            disk: disk(vm, first + number, serial),
             fs_type: volume.fs_type.clone(),
         },
         mount_point: volume.mount_point.as_ref()?.to_string_lossy().into_owned(),

@@ -129,3 +129,6 @@ fn read_module(directory: &Path, file: &str) -> Result<(String, Vec<u8>), Initrd
     let end = name.find(".ko").map_or(name.len(), |at| at + 3);
     Ok((name[..end].to_owned(), content))
 }
+
+#[cfg(test)]
+mod tests;

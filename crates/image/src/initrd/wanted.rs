@@ -1,7 +1,10 @@
 //! The kernel modules that a VM needs before its own init runs.
 
 use spec::Vm;
-use spec::vm::{RootShare, ShareProto, StoreKind};
+use spec::agent::Channel;
+use spec::vm::{Arch, Hypervisor, RootShare, ShareProto, StoreKind};
+
+use super::boot;
 
 /// A module; with a reason it must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +16,8 @@ pub struct Wanted {
 /// In the order in which they are loaded, without their dependencies.
 pub fn modules(vm: &Vm) -> Vec<Wanted> {
     let mut list = List::default();
-    // Which of the two transports it is depends on the hypervisor's version; the other finds
-    // nothing to do. A custom kernel may have either built in, or not at all.
-    list.optional(&["virtio_mmio", "virtio_pci"]);
+    // A custom kernel may have them built in, or not at all.
+    list.optional(transports(vm.hypervisor));
     root(vm, &mut list);
     volumes(vm, &mut list);
     for share in &vm.shares {
@@ -25,7 +27,24 @@ pub fn modules(vm: &Vm) -> Vec<Wanted> {
         }
     }
     devices(vm, &mut list);
+    credentials(vm, &mut list);
+    stop(vm, &mut list);
     list.modules
+}
+
+/// Where both are possible, it depends on the machine and the hypervisor's version; the one that
+/// is not there finds nothing to do.
+fn transports(hypervisor: Hypervisor) -> &'static [&'static str] {
+    match hypervisor {
+        Hypervisor::Qemu
+        | Hypervisor::Firecracker
+        | Hypervisor::Kvmtool
+        | Hypervisor::Stratovirt => &["virtio_mmio", "virtio_pci"],
+        Hypervisor::CloudHypervisor
+        | Hypervisor::Crosvm
+        | Hypervisor::Alioth
+        | Hypervisor::Vfkit => &["virtio_pci"],
+    }
 }
 
 fn root(vm: &Vm, list: &mut List) {
@@ -108,12 +127,38 @@ fn devices(vm: &Vm, list: &mut List) {
     if vm.vsock.is_some() {
         list.needed("vmw_vsock_virtio_transport", "`vsock.cid`");
     }
-    // systemd imports credentials before it could load the module.
-    if !vm.credential_files.is_empty() {
+    // Entropy for the first keys.
+    list.optional(&["virtio-rng"]);
+}
+
+fn credentials(vm: &Vm, list: &mut List) {
+    if boot::credentials_disk(vm).is_some() {
+        list.needed("virtio_blk", "`credentialFiles`");
+    } else if !vm.credential_files.is_empty() {
+        // systemd imports credentials before it could load the module.
         list.optional(&["qemu_fw_cfg"]);
     }
-    // The power button, which asks for a graceful stop, and entropy for the first keys.
-    list.optional(&["button", "virtio-rng"]);
+}
+
+/// What asks for a graceful stop: the power button, the keyboard of Ctrl-Alt-Del, or the agent's
+/// channel.
+fn stop(vm: &Vm, list: &mut List) {
+    const REASON: &str = "a graceful stop with this hypervisor";
+    match (vm.hypervisor, vm.arch) {
+        (
+            Hypervisor::Qemu | Hypervisor::CloudHypervisor | Hypervisor::Crosvm | Hypervisor::Vfkit,
+            _,
+        ) => list.optional(&["button"]),
+        // Before udev runs, as with the power button: a stop may be asked for early.
+        (Hypervisor::Firecracker, Arch::X86_64) => list.optional(&["i8042", "atkbd"]),
+        _ => {}
+    }
+    match Channel::of(vm.hypervisor, vm.arch) {
+        Some(Channel::Port) => list.needed("virtio_console", REASON),
+        Some(Channel::Vsock) => list.needed("vmw_vsock_virtio_transport", REASON),
+        // Serial ports are built into every kernel that has a console.
+        Some(Channel::Serial) | None => {}
+    }
 }
 
 #[derive(Default)]

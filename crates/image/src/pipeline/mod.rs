@@ -10,6 +10,7 @@ mod initrd;
 mod kernel;
 mod root;
 mod system;
+mod vmlinux;
 
 use spec::Vm;
 use spec::guest::GuestSource;

@@ -9,6 +9,7 @@ use spec::Vm;
 use super::initrd;
 use super::kernel::Kernel;
 use super::root::Root;
+use super::vmlinux;
 use crate::built::Built;
 use crate::context::BuildContext;
 use crate::error::{Error, io_at};
@@ -43,6 +44,7 @@ pub(super) fn assemble(
     store: &Store,
     context: &BuildContext,
 ) -> Result<Built, Error> {
+    let kernel = vmlinux::build(vm, &parts, store, context)?;
     let initrd = initrd::build(vm, &parts, store, context)?;
     let (store_disk, root_tree) = match &parts.root {
         Some(Root::Disk(disk)) => (Some(disk.clone()), None),
@@ -54,7 +56,7 @@ pub(super) fn assemble(
         None => None,
     };
     let links: Vec<(&str, PathBuf)> = [
-        ("kernel", Some(parts.kernel.image.as_path())),
+        ("kernel", Some(kernel.as_path())),
         ("initrd", Some(initrd.as_path())),
         ("store-disk", store_disk.as_deref()),
         ("root", root_tree.as_deref()),
@@ -63,7 +65,7 @@ pub(super) fn assemble(
     .filter_map(|(name, path)| Some((name, from_entry(path?, store))))
     .collect();
     let mut references: Vec<PathBuf> = parts.kernel_entry.into_iter().chain(root_entry).collect();
-    references.push(initrd.clone());
+    references.extend([kernel.clone(), initrd.clone()]);
     references.retain(|path| path.starts_with(store.dir()));
     let system = link_all(
         &format!("{}-guest", parts.name),
@@ -74,7 +76,7 @@ pub(super) fn assemble(
     )?;
     references.push(system.clone());
     Ok(Built {
-        kernel: parts.kernel.image,
+        kernel,
         initrd,
         store_disk,
         root_tree,
