@@ -52,6 +52,8 @@ impl fmt::Display for Version {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
     pub program: PathBuf,
+    /// The state directory, without symbolic links.
+    pub state: PathBuf,
     pub version: Version,
     pub accel: Accel,
     /// Why KVM cannot be used here, in words; `None` where it can.
@@ -78,8 +80,6 @@ pub struct HostFacts {
     pub root: bool,
     /// Whether the system is macOS.
     pub macos: bool,
-    /// The state directory, absolute, for the one hypervisor that does not resolve names itself.
-    pub directory: PathBuf,
     /// Where huge pages are mounted.
     pub hugetlbfs: Option<PathBuf>,
     /// IOMMU group of each device on the PCI bus that the VM is to get, where it has one.
@@ -95,6 +95,9 @@ pub struct Argv {
     pub args: Vec<String>,
     #[serde(default)]
     pub repeats: Repeats,
+    /// Variables of the environment that the hypervisor has beside those of the caller.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 impl Argv {
@@ -115,6 +118,11 @@ pub enum Action {
     PreStart(String),
     /// Creates, formats, grows or checks a volume.
     PrepareVolume(Volume),
+    /// Refuses an image that a guest has written another format's head into, with which it could
+    /// have the hypervisor open other files of the host.
+    CheckRaw(PathBuf),
+    /// Makes a directory where there is none, and refuses one that has something in it.
+    EmptyDirectory(PathBuf),
     /// Removes a control socket that nobody listens on any more.
     RemoveStaleSocket(PathBuf),
     /// Opens `/dev/tapN` of a macvtap interface `queues` times, as descriptors from `first_fd`.
@@ -218,5 +226,6 @@ pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
         process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
         args,
         repeats: Repeats::Kept,
+        env: BTreeMap::new(),
     }
 }

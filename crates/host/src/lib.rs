@@ -5,6 +5,7 @@ pub mod alioth;
 pub mod console;
 pub mod control;
 mod credentials;
+mod empty;
 pub mod exec;
 pub mod kind;
 pub mod lock;

@@ -1,5 +1,5 @@
-//! What a backend must know of this host: which program, which version, how the guest's
-//! processor is run.
+//! What a backend must know of this host, and of the current directory as a VM's state
+//! directory: which program, which version, how the guest's processor is run.
 //!
 //! Fast enough to be asked at every start: what only a new program can change is cached.
 
@@ -139,6 +139,7 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         Acceleration::Unusable(why) => Some(why.to_string()),
     };
     let facts = HostFacts {
+        state: state_directory(),
         no_kvm,
         built_in,
         options: features.options,
@@ -153,7 +154,6 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         sandbox: features.sandbox,
         io_uring: features.io_uring && kernel_has_io_uring(),
         macos: cfg!(target_os = "macos"),
-        directory: std::env::current_dir().unwrap_or_default(),
         hugetlbfs: hugetlbfs(&host.proc),
         iommu_groups: iommu::groups(vm, &host.sys),
         program,
@@ -162,6 +162,12 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         facts,
         acceleration,
     })
+}
+
+/// Where the VM would run, and the paths of its definition begin.
+fn state_directory() -> PathBuf {
+    // As getcwd(2) gives it, and a hypervisor gets it: without symbolic links.
+    std::env::current_dir().unwrap_or_default()
 }
 
 /// What a program can do, asked of it or remembered.

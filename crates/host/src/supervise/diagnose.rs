@@ -11,6 +11,7 @@ pub enum Cause {
     NoFile { path: String },
     Denied { path: String },
     Interface { said: String },
+    Image { path: String },
 }
 
 impl std::fmt::Display for Cause {
@@ -28,6 +29,7 @@ impl std::fmt::Display for Cause {
             Self::Interface { said } => {
                 write!(f, "A network interface cannot be used: {said}")
             }
+            Self::Image { path } => write!(f, "The hypervisor cannot use the image `{path}`"),
         }
     }
 }
@@ -38,7 +40,7 @@ impl Cause {
             Self::PortTaken { .. } | Self::ImageInUse { .. } => Kind::Busy,
             Self::NoMemory => Kind::Hypervisor,
             Self::NoFile { .. } => Kind::NotFound,
-            Self::Denied { .. } | Self::Interface { .. } => Kind::Missing,
+            Self::Denied { .. } | Self::Interface { .. } | Self::Image { .. } => Kind::Missing,
         }
     }
 
@@ -57,13 +59,21 @@ impl Cause {
                 said: last_line(line),
             });
         }
-        if line.contains("Cannot allocate memory") {
+        if line.contains("Cannot allocate memory") || line.ends_with("Fatal: out of memory") {
             return Some(Self::NoMemory);
         }
         if line.contains("/dev/net/tun") || line.contains("bridge helper failed") {
             return Some(Self::Interface {
                 said: last_line(line),
             });
+        }
+        if line.contains("creation of one has failed because") {
+            let said = last_line(line);
+            return Some(Self::Interface { said });
+        }
+        if let Some(path) = between(line, "Loading disk image '", "' failed") {
+            let path = path.to_owned();
+            return Some(Self::Image { path });
         }
         let path = || between(line, "Could not open '", "'").map(str::to_owned);
         if line.ends_with("No such file or directory") {
@@ -89,16 +99,18 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
         .map(|(inside, _)| inside)
 }
 
-/// Last line with something in it, without the program's name before it; of an error with causes
+/// Last line that says something, without the program's name before it; of an error with causes
 /// under it, as StratoVirt prints them, the last two.
 pub fn last_line(said: &str) -> String {
     if let Some((_, causes)) = said.rsplit_once("Caused by:") {
         return last_causes(causes);
     }
+    // lkvm's last, after the one that says why.
+    let says_nothing = |line: &str| line.is_empty() || line == "Fatal: Initialisation failed";
     let line = said
         .lines()
         .rev()
-        .find(|line| !line.trim().is_empty())
+        .find(|line| !says_nothing(line.trim()))
         .unwrap_or("");
     let line = line.trim();
     match line.split_once(": ") {
