@@ -80,8 +80,6 @@ pub struct HostFacts {
     pub root: bool,
     /// Whether the system is macOS.
     pub macos: bool,
-    /// The state directory, absolute, for the one hypervisor that does not resolve names itself.
-    pub directory: PathBuf,
     /// Where huge pages are mounted.
     pub hugetlbfs: Option<PathBuf>,
     /// IOMMU group of each device on the PCI bus that the VM is to get, where it has one.

@@ -81,6 +81,16 @@ pub enum Reason {
         device: &'static str,
         module: &'static str,
     },
+    #[error(
+        "`{option}` = `{address}`: this host has no such device with an IOMMU group; `lspci -D` \
+         shows what there is, and the firmware's settings must have the IOMMU on"
+    )]
+    NoIommuGroup { option: String, address: String },
+    #[error(
+        "`hugepageMem` needs huge pages mounted, as systemd's `dev-hugepages.mount` does at \
+         `/dev/hugepages`"
+    )]
+    NoHugetlbfs,
     #[error("`{program}` has no `{option}`; a newer version has, or one that is built with it")]
     NoOption { program: PathBuf, option: String },
     #[error(
@@ -92,16 +102,6 @@ pub enum Reason {
         length: usize,
         most: usize,
     },
-    #[error(
-        "`{option}` = `{address}`: this host has no such device with an IOMMU group; `lspci -D` \
-         shows what there is, and the firmware's settings must have the IOMMU on"
-    )]
-    NoIommuGroup { option: String, address: String },
-    #[error(
-        "`hugepageMem` needs huge pages mounted, as systemd's `dev-hugepages.mount` does at \
-         `/dev/hugepages`"
-    )]
-    NoHugetlbfs,
     #[error("The hypervisor `{hypervisor}` needs {needs}")]
     OtherSystem {
         hypervisor: Hypervisor,
@@ -152,9 +152,9 @@ impl Reason {
             | Self::FeatureTooOld { .. }
             | Self::NoKvm { .. }
             | Self::NoDevice { .. }
-            | Self::NoOption { .. }
             | Self::NoIommuGroup { .. }
             | Self::NoHugetlbfs
+            | Self::NoOption { .. }
             | Self::OtherSystem { .. }
             | Self::NoProgram { .. } => ReasonKind::Program,
         }

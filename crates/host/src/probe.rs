@@ -154,7 +154,6 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         sandbox: features.sandbox,
         io_uring: features.io_uring && kernel_has_io_uring(),
         macos: cfg!(target_os = "macos"),
-        directory: std::env::current_dir().unwrap_or_default(),
         hugetlbfs: hugetlbfs(&host.proc),
         iommu_groups: iommu::groups(vm, &host.sys),
         program,

@@ -11,6 +11,7 @@ mod objects;
 use std::path::{Path, PathBuf};
 
 use spec::Vm;
+use spec::agent;
 use spec::vm::{Arch, RootShare, ShareProto};
 
 use crate::backends::Backend;
@@ -18,9 +19,6 @@ use crate::control::{Agent, Api, Control};
 use crate::plan::{self, Action, Console, Input, Leaving, Plan, Version};
 use crate::refused::{Reason, Refusal};
 use crate::{before, command_line, root_share};
-
-/// Port of the agent in the guest.
-const AGENT_PORT: u32 = 1024;
 
 /// alioth as a backend.
 pub(crate) struct Alioth;
@@ -68,7 +66,7 @@ impl Backend for Alioth {
             api: Api::None,
             agent: Some(Agent::Vsock {
                 socket: vsock_socket(vm),
-                port: AGENT_PORT,
+                port: agent::VSOCK_PORT,
             }),
             ..Control::signals_alone(vm)
         }

@@ -1,5 +1,6 @@
 //! The argument vector.
 
+use spec::agent;
 use spec::vm::{Arch, Device, RootShare, ShareProto};
 
 use super::slots::Slots;
@@ -8,9 +9,6 @@ use crate::args::{Args, List};
 use crate::backends::Backend;
 use crate::plan::Input;
 use crate::root_share;
-
-/// Name of the port of the guest on which the agent listens; a port is called by its id.
-const AGENT_PORT: &str = "org.microvm.agent";
 
 pub(super) fn arguments(input: &Input) -> Vec<String> {
     let mut args = Args::default();
@@ -21,7 +19,7 @@ pub(super) fn arguments(input: &Input) -> Vec<String> {
     net::push(input, &mut args, &mut slots);
     shares(input, &mut args, &mut slots);
     devices(input, &mut args, &mut slots);
-    agent(input, &mut args, &mut slots);
+    agent_port(input, &mut args, &mut slots);
     args.into_vec()
 }
 
@@ -108,7 +106,7 @@ fn devices(input: &Input, args: &mut Args, slots: &mut Slots) {
     }
 }
 
-fn agent(input: &Input, args: &mut Args, slots: &mut Slots) {
+fn agent_port(input: &Input, args: &mut Args, slots: &mut Slots) {
     slots.device(args, "virtio-serial-pci", "serial0", |device| device);
     let socket = agent_socket(input.vm);
     let socket = socket.display();
@@ -117,7 +115,8 @@ fn agent(input: &Input, args: &mut Args, slots: &mut Slots) {
         format!("socket,id=agent,path={socket},server,nowait"),
     );
     let port = List::new("virtserialport")
-        .set("id", AGENT_PORT)
+        // Its name in the guest as well.
+        .set("id", agent::PORT_NAME)
         .set("chardev", "agent")
         .set("nr", 1);
     args.pair("-device", port);

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
+use spec::credentials::DISK_SERIAL;
 use spec::vm::{Access, ImageType};
 
 use super::slots::Slots;
 use crate::args::{Args, List, switch};
 use crate::before::{CREDENTIALS_FD, path_of_fd};
 use crate::plan::Input;
-
-/// Serial number of the disk with credentials.
-const CREDENTIALS: &str = "credentials";
 
 pub(super) fn push(input: &Input, args: &mut Args, slots: &mut Slots) {
     let mut disk = |disk: &Disk| disk.push(args, slots, input.facts.io_uring);
@@ -29,7 +27,7 @@ pub(super) fn push(input: &Input, args: &mut Args, slots: &mut Slots) {
         });
     }
     if !input.vm.credential_files.is_empty() {
-        disk(&Disk::read_only(CREDENTIALS, &path_of_fd(CREDENTIALS_FD)));
+        disk(&Disk::read_only(DISK_SERIAL, &path_of_fd(CREDENTIALS_FD)));
     }
 }
 

@@ -19,7 +19,7 @@ use spec::vm::{Arch, RootShare, ShareProto};
 
 use crate::backends::Backend;
 use crate::control::{Agent, Api, Control};
-use crate::plan::{self, Action, Console, Input, Leaving, Plan, Version};
+use crate::plan::{self, Action, Argv, Console, Input, Leaving, Plan, Version};
 use crate::refused::{Reason, Refusal};
 use crate::{before, command_line, root_share};
 
@@ -51,10 +51,14 @@ impl Backend for Stratovirt {
         let control = self.control(input.vm, &input.facts.program);
         Plan {
             before: actions(input.vm, &control),
-            argv: plan::argv(input, arguments::arguments(input)),
+            argv: Argv {
+                // Else every start is told at length on stderr.
+                env: [("STRATOVIRT_LOG_LEVEL".to_owned(), "error".to_owned())].into(),
+                ..plan::argv(input, arguments::arguments(input))
+            },
             control,
             console: self.console(input.vm),
-            leaving: Leaving::RunsOn,
+            leaving: Leaving::WithGuest,
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) fn arguments(input: &Input) -> Vec<String> {
         args.pair("--log-level", log_level(level));
     }
     if let Some(socket) = &vm.socket {
-        args.pair("--restful-uri", uri(&input.facts.directory.join(socket)));
+        args.pair("--restful-uri", uri(&input.facts.state.join(socket)));
     }
     args.extend(&vm.options.vfkit.extra_args);
     args.into_vec()
@@ -46,7 +46,7 @@ fn bootloader(input: &Input) -> List {
 fn disks(input: &Input, args: &mut Args) {
     let mut disk = |image: &Path, id: &str, access: Access| {
         let disk = List::new("virtio-blk")
-            .path("path", &input.facts.directory.join(image))
+            .path("path", &input.facts.state.join(image))
             .set("deviceId", id)
             .flag_if(access == Access::ReadOnly, "readonly");
         args.pair("--device", disk);
@@ -65,7 +65,7 @@ fn shares(input: &Input, args: &mut Args) {
     for share in &input.vm.shares {
         if let ShareProto::Virtiofs { .. } = share.proto {
             let device = List::new("virtio-fs")
-                .path("sharedDir", &input.facts.directory.join(&share.source))
+                .path("sharedDir", &input.facts.state.join(&share.source))
                 .set("mountTag", &share.tag);
             args.pair("--device", device);
         }

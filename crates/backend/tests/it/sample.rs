@@ -90,7 +90,6 @@ pub fn facts() -> HostFacts {
         relay: Some("/usr/bin/microvm".into()),
         root: false,
         macos: false,
-        directory: "/var/lib/microvms/web".into(),
         hugetlbfs: Some("/dev/hugepages".into()),
         iommu_groups: [("06:00.0", 12), ("06:00.1", 12), ("07:00.0", 9)]
             .map(|(address, group)| (format!("0000:{address}"), group))

@@ -84,8 +84,8 @@ fn all() -> Vec<Sample> {
     samples.extend(devices());
     samples.extend(graphics());
     samples.extend(running());
-    samples.extend(samples_own::own());
     samples.extend(own_samples::all());
+    samples.extend(samples_own::own());
     samples
 }
 

@@ -197,3 +197,6 @@ impl<'a> Options<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

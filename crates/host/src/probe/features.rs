@@ -70,10 +70,10 @@ fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
         return Ok(Features {
             version: version(program, asking_version(hypervisor), first_version)?,
             sandbox: false,
-            // Each build of these uses it for disks.
+            // Every build of these has it; firecracker in `Async`.
             io_uring: matches!(
                 hypervisor,
-                Hypervisor::Firecracker | Hypervisor::Alioth | Hypervisor::Stratovirt
+                Hypervisor::Alioth | Hypervisor::Firecracker | Hypervisor::Stratovirt
             ),
             options: options(program, hypervisor),
         });

@@ -99,8 +99,12 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
         .map(|(inside, _)| inside)
 }
 
-/// Last line that says something, without the program's name before it.
+/// Last line that says something, without the program's name before it; of an error with causes
+/// under it, as StratoVirt prints them, the last two.
 pub fn last_line(said: &str) -> String {
+    if let Some((_, causes)) = said.rsplit_once("Caused by:") {
+        return last_causes(causes);
+    }
     // lkvm's last, after the one that says why.
     let says_nothing = |line: &str| line.is_empty() || line == "Fatal: Initialisation failed";
     let line = said
@@ -115,9 +119,31 @@ pub fn last_line(said: &str) -> String {
     }
 }
 
+fn last_causes(causes: &str) -> String {
+    let lines = causes.lines().map(str::trim);
+    let lines = lines.take_while(|line| !line.starts_with("Stack backtrace"));
+    let causes: Vec<&str> = lines
+        .filter(|line| !line.is_empty())
+        .map(|line| match line.split_once(": ") {
+            Some((number, cause)) if number.parse::<u32>().is_ok() => cause,
+            _ => line,
+        })
+        .collect();
+    causes[causes.len().saturating_sub(2)..].join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_an_error_with_causes_the_last_two_are_told() {
+        let said = "2026-11-25T14:55:22.1: [1][1][src/main.rs:101]:ERROR: Failed to realize standard VM.\n\nCaused by:\n    0: add vhost-vsock-pci fail.\n    1: Failed to open /dev/vhost-vsock for vhost backend.\n    2: No such file or directory (os error 2)\n\nStack backtrace:\n   0: <unknown>\n";
+        assert_eq!(
+            last_line(said),
+            "Failed to open /dev/vhost-vsock for vhost backend.: No such file or directory (os error 2)"
+        );
+    }
 
     #[rstest::rstest]
     #[case(
