@@ -9,8 +9,8 @@ use crate::cloud_hypervisor;
 use crate::control::Control;
 use crate::firecracker;
 use crate::plan::{Console, Input, Plan, Version};
-use crate::qemu;
 use crate::refused::{Reason, Refusal};
+use crate::{crosvm, kvmtool, qemu};
 
 /// One hypervisor: what stands against a VM, and what it is started with.
 pub(crate) trait Backend: Sync {
@@ -49,8 +49,8 @@ pub(crate) fn of(hypervisor: Hypervisor) -> Option<&'static dyn Backend> {
         Hypervisor::Qemu => Some(&qemu::Qemu),
         Hypervisor::CloudHypervisor => Some(&cloud_hypervisor::CloudHypervisor),
         Hypervisor::Firecracker => Some(&firecracker::Firecracker),
-        Hypervisor::Crosvm => None,
-        Hypervisor::Kvmtool => None,
+        Hypervisor::Crosvm => Some(&crosvm::Crosvm),
+        Hypervisor::Kvmtool => Some(&kvmtool::Kvmtool),
         Hypervisor::Stratovirt => None,
         Hypervisor::Alioth => None,
         Hypervisor::Vfkit => None,

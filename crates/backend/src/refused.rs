@@ -29,6 +29,20 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// A limit of the value's own, which no other hypervisor is named for.
+pub(crate) fn limit(
+    option: impl Into<String>,
+    value: impl ToString,
+    message: impl Into<String>,
+) -> Refusal {
+    Refusal {
+        option: option.into(),
+        value: value.to_string(),
+        message: message.into(),
+        able: Vec::new(),
+    }
+}
+
 /// One thing that stands against a plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -66,6 +80,17 @@ pub enum Reason {
         option: String,
         device: &'static str,
         module: &'static str,
+    },
+    #[error("`{program}` has no {options}; a newer version has, or one that is built with it")]
+    NoOptions { program: PathBuf, options: String },
+    #[error(
+        "The control socket would be `{path}`, which has {length} bytes; at most {most} are \
+         possible; choose a state directory with a shorter path"
+    )]
+    SocketPath {
+        path: PathBuf,
+        length: usize,
+        most: usize,
     },
     #[error("The hypervisor `{hypervisor}` needs {needs}")]
     OtherSystem {
@@ -110,12 +135,14 @@ impl Reason {
             Self::Definition(_)
             | Self::NoBackend { .. }
             | Self::CommandLine { .. }
+            | Self::SocketPath { .. }
             | Self::NotUnicode { .. }
             | Self::Unquotable { .. } => ReasonKind::Definition,
             Self::TooOld { .. }
             | Self::FeatureTooOld { .. }
             | Self::NoKvm { .. }
             | Self::NoDevice { .. }
+            | Self::NoOptions { .. }
             | Self::OtherSystem { .. }
             | Self::NoProgram { .. } => ReasonKind::Program,
         }

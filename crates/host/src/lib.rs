@@ -4,6 +4,7 @@
 pub mod console;
 pub mod control;
 mod credentials;
+mod empty;
 pub mod exec;
 pub mod kind;
 pub mod lock;

@@ -1,5 +1,5 @@
-//! What a backend must know of this host: which program, which version, how the guest's
-//! processor is run.
+//! What a backend must know of this host, and of the current directory as a VM's state
+//! directory: which program, which version, how the guest's processor is run.
 //!
 //! Fast enough to be asked at every start: what only a new program can change is cached.
 
@@ -133,6 +133,7 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         Acceleration::Unusable(why) => Some(why.to_string()),
     };
     let facts = HostFacts {
+        state: state_directory(),
         no_kvm,
         built_in: false,
         options: features.options,
@@ -152,6 +153,12 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         facts,
         acceleration,
     })
+}
+
+/// Where the VM would run, and the paths of its definition begin.
+fn state_directory() -> PathBuf {
+    // As getcwd(2) gives it, and a hypervisor gets it: without symbolic links.
+    std::env::current_dir().unwrap_or_default()
 }
 
 /// What a program can do, asked of it or remembered.
