@@ -38,15 +38,14 @@ pub(crate) fn too_long(length: usize) -> Option<Reason> {
 }
 
 /// Those of the wanted options and commands that the program's help does not name.
-pub(crate) fn missing_options(facts: &HostFacts, wanted: Vec<String>) -> Vec<Reason> {
+pub(crate) fn missing_options(facts: &HostFacts, wanted: Vec<String>) -> Option<Reason> {
     let wanted: BTreeSet<String> = wanted.into_iter().collect();
     let missing = wanted.difference(&facts.options);
-    missing
-        .map(|option| Reason::NoOption {
-            program: facts.program.clone(),
-            option: option.clone(),
-        })
-        .collect()
+    let quoted: Vec<String> = missing.map(|option| format!("`{option}`")).collect();
+    (!quoted.is_empty()).then(|| Reason::NoOptions {
+        program: facts.program.clone(),
+        options: quoted.join(", "),
+    })
 }
 
 fn versions(backend: &dyn Backend, input: &Input) -> Vec<Reason> {

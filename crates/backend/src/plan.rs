@@ -93,6 +93,9 @@ pub struct Argv {
     /// Shown by ps(1) in place of the program.
     pub process_name: Option<String>,
     pub args: Vec<String>,
+    /// Variables of the environment that the hypervisor has beside those of the caller.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
     #[serde(default)]
     pub repeats: Repeats,
     /// Variables of the environment that the hypervisor has beside those of the caller.
@@ -225,6 +228,7 @@ pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
         program: input.facts.program.clone(),
         process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
         args,
+        env: BTreeMap::new(),
         repeats: Repeats::Kept,
         env: BTreeMap::new(),
     }

@@ -91,8 +91,8 @@ pub enum Reason {
          `/dev/hugepages`"
     )]
     NoHugetlbfs,
-    #[error("`{program}` has no `{option}`; a newer version has, or one that is built with it")]
-    NoOption { program: PathBuf, option: String },
+    #[error("`{program}` has no {options}; a newer version has, or one that is built with it")]
+    NoOptions { program: PathBuf, options: String },
     #[error(
         "The control socket would be `{path}`, which has {length} bytes; at most {most} are \
          possible; choose a state directory with a shorter path"
@@ -154,7 +154,7 @@ impl Reason {
             | Self::NoDevice { .. }
             | Self::NoIommuGroup { .. }
             | Self::NoHugetlbfs
-            | Self::NoOption { .. }
+            | Self::NoOptions { .. }
             | Self::OtherSystem { .. }
             | Self::NoProgram { .. } => ReasonKind::Program,
         }

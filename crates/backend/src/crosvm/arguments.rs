@@ -16,8 +16,9 @@ use crate::root_share;
 /// Ours, then the user's own, which win where an option may come once.
 pub(super) fn arguments(input: &Input) -> Vec<String> {
     let user = &input.vm.options.crosvm.extra_args;
-    let mut args = vec!["--log-level".to_owned(), "warn".to_owned()];
-    args.push("run".to_owned());
+    // It has a journal or a terminal on its standard error, and needs no syslog.
+    let head = ["--no-syslog", "--log-level", "warn", "run"];
+    let mut args: Vec<String> = head.map(str::to_owned).into();
     args.extend(extra::without(own(input), user));
     args.extend_from_slice(user);
     args.push(input.guest.kernel.to_string_lossy().into_owned());

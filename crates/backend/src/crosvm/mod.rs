@@ -43,7 +43,8 @@ impl Backend for Crosvm {
             // A build without qcow2 would take the image for a raw one, and write over it.
             wanted.push("create_qcow2".to_owned());
         }
-        let mut reasons = host_reasons::missing_options(input.facts, wanted);
+        let missing = host_reasons::missing_options(input.facts, wanted);
+        let mut reasons = Vec::from_iter(missing);
         let length = ITS_OWN.len() + self.command_line(input).len();
         reasons.extend(host_reasons::too_long(length));
         reasons

@@ -86,7 +86,7 @@ features! {
     Graphics "graphics" ["graphics.enable"]                                 [Y, N, N, N, N, N, N, Y];
     Headless "graphics without a window" ["graphics.backend = headless"]    [Y, N, N, N, N, N, N, N];
     Venus "Vulkan by venus"
-        ["graphics.vulkan = venus"]                                         [since(9, 2), N, N, Y, N, N, N, N];
+        ["graphics.vulkan = venus"]                                         [since(9, 2), N, N, N, N, N, N, N];
     DrmNativeContext "Vulkan by DRM native context"
         ["graphics.vulkan = drm_native_context"]                            [since(11, 0), N, N, N, N, N, N, N];
     SwitchUser "way to run as another user" ["user"]                            [Y, N, N, N, N, N, N, N];

@@ -30,7 +30,8 @@ impl Backend for Kvmtool {
         let facts = input.facts;
         let mut wanted = arguments::arguments(input);
         wanted.retain(|arg| arg.starts_with("--"));
-        let mut reasons = host_reasons::missing_options(facts, wanted);
+        let missing = host_reasons::missing_options(facts, wanted);
+        let mut reasons = Vec::from_iter(missing);
         reasons.extend(limits::socket_path(input.vm, &facts.state));
         reasons
     }

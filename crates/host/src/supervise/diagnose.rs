@@ -99,6 +99,28 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
         .map(|(inside, _)| inside)
 }
 
+/// What a hypervisor said last, with the causes that crosvm gives in lines of their own.
+pub fn summary(said: &str) -> String {
+    let Some((_, reason)) = said.rsplit_once("ERROR crosvm] exiting with error ") else {
+        return last_line(said);
+    };
+    let mut lines = reason.lines().map(str::trim);
+    let first = lines.next().unwrap_or_default();
+    let first = first.split_once(": ").map_or(first, |(_, rest)| rest);
+    let causes = lines
+        .skip_while(|line| *line != "Caused by:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .map(|line| match line.split_once(": ") {
+            Some((number, rest)) if number.parse::<u8>().is_ok() => rest,
+            _ => line,
+        });
+    std::iter::once(first)
+        .chain(causes)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
 /// Last line that says something, without the program's name before it; of an error with causes
 /// under it, as StratoVirt prints them, the last two.
 pub fn last_line(said: &str) -> String {
@@ -170,8 +192,41 @@ mod tests {
         "qemu-system-x86_64: could not configure /dev/net/tun (vm-a): Device or resource busy",
         "A network interface cannot be used: could not configure /dev/net/tun (vm-a): Device or resource busy"
     )]
+    #[case(
+        "  Error: Loading disk image './x.img' failed\n  Fatal: Initialisation failed",
+        "The hypervisor cannot use the image `./x.img`"
+    )]
+    #[case(
+        "  Fatal: out of memory",
+        "The host has not enough memory for the guest"
+    )]
+    #[case(
+        "  Warning: Config tap device error. Are you root?\nYou have requested a TAP device, but creation of one has failed because: Device or resource busy",
+        "A network interface cannot be used: You have requested a TAP device, but creation of one has failed because: Device or resource busy"
+    )]
     fn known_failures(#[case] said: &str, #[case] expected: &str) {
         assert_eq!(Cause::of(said).unwrap().to_string(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "[2026-11-25T14:40:45.95+00:00 ERROR crosvm] exiting with error 1: open_disk_file failed\n\nCaused by:\n    failed to open disk file \"none.img\": No such file or directory (os error 2)\n",
+        "open_disk_file failed: failed to open disk file \"none.img\": No such file or directory (os error 2)"
+    )]
+    #[case(
+        "x\n[2026-11-25T14:40:46.46+00:00 ERROR crosvm] exiting with error 1: failed to create virtio device\n\nCaused by:\n    0: failed to open virtual socket device /dev/vhost-vsock\n    1: No such file or directory (os error 2)\n",
+        "failed to create virtio device: failed to open virtual socket device /dev/vhost-vsock: No such file or directory (os error 2)"
+    )]
+    #[case(
+        "[2026-11-25T14:40:46.25+00:00 ERROR crosvm] exiting with error 1: \"/nope\" is not a directory, cannot create jail\n",
+        "\"/nope\" is not a directory, cannot create jail"
+    )]
+    #[case(
+        "  Error: KVM_CREATE_VM ioctl\n  Fatal: Initialisation failed\n",
+        "KVM_CREATE_VM ioctl"
+    )]
+    fn causes_are_told(#[case] said: &str, #[case] expected: &str) {
+        assert_eq!(summary(said), expected);
     }
 
     #[test]
