@@ -12,7 +12,7 @@ use crate::plan::{Action, Input};
 
 /// The descriptor under which the CPU template is passed: only from 1.13 on may it be within the
 /// configuration file.
-const CPU_TEMPLATE_FD: i32 = 97;
+const CPU_TEMPLATE_FD: i32 = 96;
 
 /// How often the guest tells of its memory; without it nobody learns what its balloon holds.
 const STATISTICS_SECONDS: u16 = 5;

@@ -1,5 +1,7 @@
 //! Reads what a hypervisor said before it failed, for a clearer message than its own.
 
+mod rust;
+
 use crate::kind::Kind;
 
 /// A failure that is known by its words.
@@ -44,7 +46,9 @@ impl Cause {
 
     /// The first line that is understood.
     pub fn of(said: &str) -> Option<Self> {
-        said.lines().find_map(Self::of_line)
+        rust::firecracker(said)
+            .or_else(|| rust::cloud_hypervisor(said))
+            .or_else(|| said.lines().find_map(Self::of_line))
     }
 
     fn of_line(line: &str) -> Option<Self> {
@@ -89,8 +93,11 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
         .map(|(inside, _)| inside)
 }
 
-/// Last line with something in it, without the program's name before it.
+/// Last line with something in it, without the program's name before it; of a chain of causes all.
 pub fn last_line(said: &str) -> String {
+    if let Some(chain) = rust::chain(said) {
+        return chain;
+    }
     let line = said
         .lines()
         .rev()
