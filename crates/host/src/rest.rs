@@ -190,4 +190,6 @@ fn text(method: &str, path: &str, body: Option<&Value>) -> String {
 }
 
 #[cfg(test)]
+pub mod stand_in;
+#[cfg(test)]
 mod tests;

@@ -122,7 +122,7 @@ fn arguments(input: &Input) -> Vec<String> {
     }
     if !user_has("--level") {
         // Its log is at the guest's console; errors it prints on stderr as well.
-        args.pair("--level", "Warning");
+        args.pair("--level", "Error");
     }
     match &vm.socket {
         Some(socket) => args.pair("--api-sock", socket.to_string_lossy()),

@@ -108,3 +108,52 @@ impl Client for CloudHypervisor {
         Ok(self.info()?.memory_actual_size >> 20)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rest::stand_in::serve;
+
+    fn info(state: &str, balloon: &str) -> String {
+        format!(
+            r#"{{"config":{{"memory":{{"size":268435456,"hotplugged_size":134217728}},"balloon":{balloon}}},"state":"{state}","memory_actual_size":201326592}}"#
+        )
+    }
+
+    #[test]
+    fn what_is_plugged_counts_as_memory() {
+        let (_dir, socket, requests) = serve(|request| match request {
+            "GET /api/v1/vm.info" => (200, info("Running", r#"{"size":0}"#)),
+            _ => (204, String::new()),
+        });
+        let mut client = connect(&socket).unwrap();
+        client.set_balloon(256).unwrap();
+        assert_eq!(client.balloon().unwrap(), 192);
+        drop(client);
+        let requests: Vec<String> = requests.iter().collect();
+        assert_eq!(
+            requests[1],
+            r#"PUT /api/v1/vm.resize {"desired_balloon":134217728}"#
+        );
+    }
+
+    #[test]
+    fn nothing_is_paused_twice() {
+        let (_dir, socket, requests) = serve(|_| (200, info("Paused", "null")));
+        let mut client = connect(&socket).unwrap();
+        client.pause().unwrap();
+        assert!(matches!(client.set_balloon(1), Err(Error::NoBalloon)));
+        client.resume().unwrap();
+        drop(client);
+        let requests: Vec<String> = requests.iter().collect();
+        assert_eq!(requests.last().unwrap(), "PUT /api/v1/vm.resume");
+    }
+
+    #[test]
+    fn before_it_boots_the_button_is_pressed_again_later() {
+        let (_dir, socket, _requests) = serve(|_| (404, r#"["The VM is not booted"]"#.to_owned()));
+        let mut client = connect(&socket).unwrap();
+        client.power_down().unwrap();
+        assert_eq!(client.state().unwrap(), RunState::Between);
+    }
+}

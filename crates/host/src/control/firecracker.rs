@@ -130,3 +130,55 @@ impl Client for Firecracker {
         Ok(total.saturating_sub(held))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rest::stand_in::serve;
+
+    const CONFIG: &str = r#"{"balloon":{"amount_mib":64,"deflate_on_oom":true,"stats_polling_interval_s":5,"free_page_hinting":false},"drives":[],"machine-config":{"vcpu_count":1,"mem_size_mib":256},"memory-hotplug":null}"#;
+
+    fn answer(request: &str) -> (u16, String) {
+        match request {
+            "GET /" => (
+                200,
+                r#"{"id":"web","state":"Paused","vmm_version":"1.17.0"}"#.into(),
+            ),
+            "GET /vm/config" => (200, CONFIG.to_owned()),
+            "GET /balloon/statistics" => (200, r#"{"actual_mib":60,"target_mib":64}"#.into()),
+            r#"PUT /actions {"action_type":"SendCtrlAltDel"}"# => (
+                400,
+                r#"{"fault_message":"i8042 error: i8042 internal buffer full."}"#.into(),
+            ),
+            _ => (204, String::new()),
+        }
+    }
+
+    #[test]
+    fn memory_is_counted_from_what_the_machine_has() {
+        let (_dir, socket, requests) = serve(answer);
+        let mut client = connect(&socket).unwrap();
+        client.set_balloon(128).unwrap();
+        assert_eq!(client.balloon().unwrap(), 196);
+        drop(client);
+        let requests: Vec<String> = requests.iter().collect();
+        assert_eq!(requests[1], r#"PATCH /balloon {"amount_mib":128}"#);
+    }
+
+    #[test]
+    fn keys_that_are_not_read_yet_are_enough() {
+        let (_dir, socket, _requests) = serve(answer);
+        let mut client = connect(&socket).unwrap();
+        client.power_down().unwrap();
+        assert_eq!(client.state().unwrap(), RunState::Paused);
+    }
+
+    #[test]
+    fn without_a_balloon_there_is_nothing_to_set() {
+        let bare = r#"{"machine-config":{"mem_size_mib":256},"balloon":null}"#;
+        let (_dir, socket, _requests) = serve(|_| (200, bare.to_owned()));
+        let mut client = connect(&socket).unwrap();
+        assert!(matches!(client.set_balloon(128), Err(Error::NoBalloon)));
+        assert_eq!(client.balloon().unwrap(), 256);
+    }
+}

@@ -1,5 +1,7 @@
 //! Reads what a hypervisor said before it failed, for a clearer message than its own.
 
+mod rust;
+
 use crate::kind::Kind;
 
 /// A failure that is known by its words.
@@ -46,7 +48,9 @@ impl Cause {
 
     /// The first line that is understood.
     pub fn of(said: &str) -> Option<Self> {
-        said.lines().find_map(Self::of_line)
+        rust::firecracker(said)
+            .or_else(|| rust::cloud_hypervisor(said))
+            .or_else(|| said.lines().find_map(Self::of_line))
     }
 
     fn of_line(line: &str) -> Option<Self> {
@@ -124,6 +128,9 @@ pub fn summary(said: &str) -> String {
 /// Last line that says something, without the program's name before it; of an error with causes
 /// under it, as StratoVirt prints them, the last two.
 pub fn last_line(said: &str) -> String {
+    if let Some(chain) = rust::chain(said) {
+        return chain;
+    }
     if let Some((_, causes)) = said.rsplit_once("Caused by:") {
         return last_causes(causes);
     }
