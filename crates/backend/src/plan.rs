@@ -98,9 +98,6 @@ pub struct Argv {
     pub env: BTreeMap<String, String>,
     #[serde(default)]
     pub repeats: Repeats,
-    /// Variables of the environment that the hypervisor has beside those of the caller.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
 }
 
 impl Argv {
@@ -228,7 +225,6 @@ pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
         program: input.facts.program.clone(),
         process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
         args,
-        env: BTreeMap::new(),
         repeats: Repeats::Kept,
         env: BTreeMap::new(),
     }
