@@ -116,6 +116,17 @@ impl List {
     }
 }
 
+impl List {
+    /// A word without a value.
+    pub fn flag_if(mut self, condition: bool, word: &str) -> Self {
+        if condition {
+            self.0.push(',');
+            self.0.push_str(word);
+        }
+        self
+    }
+}
+
 impl From<List> for String {
     fn from(list: List) -> Self {
         list.0

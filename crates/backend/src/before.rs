@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use spec::Vm;
-use spec::vm::InterfaceKind;
+use spec::vm::{ImageType, InterfaceKind};
 
 use crate::control::Control;
 use crate::plan::Action;
@@ -28,6 +28,15 @@ pub(crate) fn actions(vm: &Vm, control: &Control) -> Vec<Action> {
     let sockets = control.sockets().into_iter().map(PathBuf::from);
     actions.extend(sockets.map(Action::RemoveStaleSocket));
     actions
+}
+
+/// For hypervisors that look into an image for its format, whatever the definition says.
+pub(crate) fn raw_volumes(vm: &Vm) -> Vec<Action> {
+    let volumes = vm.volumes.iter();
+    volumes
+        .filter(|volume| volume.image_type == ImageType::Raw)
+        .map(|volume| Action::CheckRaw(volume.image.clone()))
+        .collect()
 }
 
 /// Last, for its program may look at what the others made.

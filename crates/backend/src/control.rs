@@ -44,11 +44,12 @@ pub enum Api {
     Crosvm {
         program: PathBuf,
         socket: PathBuf,
+        has_balloon: bool,
     },
-    /// The same; `name` is what the guest was started as.
+    /// Its own, in binary, of which a request for a balloon that is not there has no answer.
     Kvmtool {
-        program: PathBuf,
-        name: String,
+        socket: PathBuf,
+        has_balloon: bool,
     },
 }
 
@@ -90,11 +91,12 @@ impl Control {
     /// Sockets that a crash leaves behind.
     pub fn sockets(&self) -> Vec<&Path> {
         let api = match &self.api {
-            Api::None | Api::Kvmtool { .. } => None,
+            Api::None => None,
             Api::Qmp { socket }
             | Api::CloudHypervisor { socket }
             | Api::Firecracker { socket }
-            | Api::Crosvm { socket, .. } => Some(socket.as_path()),
+            | Api::Crosvm { socket, .. }
+            | Api::Kvmtool { socket, .. } => Some(socket.as_path()),
         };
         let agent = match &self.agent {
             None => None,

@@ -52,6 +52,8 @@ impl fmt::Display for Version {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
     pub program: PathBuf,
+    /// The state directory, without symbolic links.
+    pub state: PathBuf,
     pub version: Version,
     pub accel: Accel,
     /// Why KVM cannot be used here, in words; `None` where it can.
@@ -76,6 +78,12 @@ pub struct HostFacts {
     pub relay: Option<PathBuf>,
     /// Whether the hypervisor is started by root, who alone can switch to another user.
     pub root: bool,
+    /// Whether the system is macOS.
+    pub macos: bool,
+    /// Where huge pages are mounted.
+    pub hugetlbfs: Option<PathBuf>,
+    /// IOMMU group of each device on the PCI bus that the VM is to get, where it has one.
+    pub iommu_groups: BTreeMap<String, u32>,
 }
 
 /// Program and arguments; the executor adds nothing and quotes nothing.
@@ -85,8 +93,14 @@ pub struct Argv {
     /// Shown by ps(1) in place of the program.
     pub process_name: Option<String>,
     pub args: Vec<String>,
+    /// Variables of the environment that the hypervisor has beside those of the caller.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
     #[serde(default)]
     pub repeats: Repeats,
+    /// Variables of the environment that the hypervisor has beside those of the caller.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 impl Argv {
@@ -107,6 +121,11 @@ pub enum Action {
     PreStart(String),
     /// Creates, formats, grows or checks a volume.
     PrepareVolume(Volume),
+    /// Refuses an image that a guest has written another format's head into, with which it could
+    /// have the hypervisor open other files of the host.
+    CheckRaw(PathBuf),
+    /// Makes a directory where there is none, and refuses one that has something in it.
+    EmptyDirectory(PathBuf),
     /// Removes a control socket that nobody listens on any more.
     RemoveStaleSocket(PathBuf),
     /// Opens `/dev/tapN` of a macvtap interface `queues` times, as descriptors from `first_fd`.
@@ -209,6 +228,8 @@ pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
         program: input.facts.program.clone(),
         process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
         args,
+        env: BTreeMap::new(),
         repeats: Repeats::Kept,
+        env: BTreeMap::new(),
     }
 }

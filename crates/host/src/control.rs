@@ -5,8 +5,10 @@
 mod agent;
 mod client;
 mod cloud_hypervisor;
+mod crosvm;
 mod ending;
 mod firecracker;
+mod kvmtool;
 mod qemu;
 
 use std::path::Path;
@@ -45,6 +47,10 @@ pub enum Error {
     Qmp(#[from] qmp::Error),
     #[error(transparent)]
     Rest(#[from] rest::Error),
+    #[error(transparent)]
+    Crosvm(#[from] crosvm::Error),
+    #[error(transparent)]
+    Kvmtool(#[from] kvmtool::Error),
 }
 
 impl Error {
@@ -56,6 +62,8 @@ impl Error {
             Self::Agent(error) => error.kind(),
             Self::Qmp(error) => error.kind(),
             Self::Rest(error) => error.kind(),
+            Self::Crosvm(error) => error.kind(),
+            Self::Kvmtool(error) => error.kind(),
         }
     }
 
@@ -66,6 +74,8 @@ impl Error {
             Self::NotRunning { .. }
                 | Self::Qmp(qmp::Error::NotRunning { .. })
                 | Self::Rest(rest::Error::NotRunning { .. })
+                | Self::Crosvm(crosvm::Error::NotRunning { .. })
+                | Self::Kvmtool(kvmtool::Error::NotRunning { .. })
         )
     }
 }
@@ -107,16 +117,21 @@ pub fn quit(control: &Control) -> Result<Stopped, Error> {
 
 /// Sets the memory that the guest is left with and gives what it is left with, in MiB, after
 /// at most 10 s: a guest gives memory back as fast as it can, and not more than it can spare.
-pub fn balloon(control: &Control, size_mib: u64) -> Result<u64, Error> {
+/// `None` where the hypervisor does not tell.
+pub fn balloon(control: &Control, size_mib: u64) -> Result<Option<u64>, Error> {
     const SETTLING: Duration = Duration::from_secs(10);
     const STEP: Duration = Duration::from_millis(100);
     let mut client = client::connect(control)?;
     client.set_balloon(size_mib)?;
     let start = Instant::now();
     loop {
-        let actual = client.balloon()?;
+        let actual = match client.balloon() {
+            Ok(actual) => actual,
+            Err(Error::Unsupported { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         if actual == size_mib || start.elapsed() >= SETTLING {
-            return Ok(actual);
+            return Ok(Some(actual));
         }
         std::thread::sleep(STEP);
     }

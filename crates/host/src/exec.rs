@@ -11,7 +11,7 @@ use backend::plan::{Action, Plan};
 
 use crate::kind::Kind;
 use crate::lock::{self, RunLock};
-use crate::{console, credentials, macvtap, memory, socket, spawn, volume};
+use crate::{console, credentials, empty, macvtap, memory, socket, spawn, volume};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,6 +33,8 @@ pub enum Error {
     ExtraArgsNotText { program: PathBuf },
     #[error(transparent)]
     Volume(#[from] volume::Error),
+    #[error(transparent)]
+    Empty(#[from] empty::Error),
     #[error(transparent)]
     Socket(#[from] socket::Error),
     #[error(transparent)]
@@ -56,6 +58,7 @@ impl Error {
             Self::State { source, .. } => Kind::of_io(source),
             Self::Lock(error) => error.kind(),
             Self::Volume(error) => error.kind(),
+            Self::Empty(error) => error.kind(),
             Self::Socket(error) => error.kind(),
             Self::Macvtap(error) => error.kind(),
             Self::Console(error) => error.kind(),
@@ -109,6 +112,8 @@ impl Ready {
                     say(note.to_string());
                 }
             }
+            Action::CheckRaw(image) => volume::disguise::check(image)?,
+            Action::EmptyDirectory(path) => empty::directory(path)?,
             Action::RemoveStaleSocket(path) => socket::remove_stale(path)?,
             Action::OpenMacvtap {
                 id,
@@ -181,7 +186,7 @@ fn arguments(plan: &Plan, more: &[String], extra: &[OsString]) -> Vec<OsString> 
     all.into_iter().map(OsString::from).chain(rest).collect()
 }
 
-/// SIGPIPE is reset by `Command` itself; every other descriptor of ours is closed on exec.
+/// Every descriptor that is not the hypervisor's is closed on exec.
 fn become_hypervisor(
     plan: &Plan,
     own_program: &Path,
@@ -195,6 +200,8 @@ fn become_hypervisor(
         command.arg0(name);
     }
     command.args(arguments(plan, &ready.args, extra));
+    command.envs(&plan.argv.env);
+    spawn::ignore_broken_pipes(&mut command);
     if let Some(ends) = console::keep(own_program, plan)? {
         let output = ends.slave.try_clone().map_err(running(program))?;
         command.stdin(ends.slave).stdout(output);

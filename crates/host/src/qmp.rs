@@ -223,9 +223,9 @@ mod tests {
     fn events_are_passed_over_and_refusals_told() {
         let (_dir, path) = served(&[
             GREETING,
-            r#"{"return":{},"id":1}"#,
+            r#"{"return":{},"id":"1"}"#,
             "{\"timestamp\":{\"seconds\":1,\"microseconds\":2},\"event\":\"RESUME\"}\r\n{\"return\":{\"status\":\"running\",\"running\":true},\"id\":2}",
-            r#"{"error":{"class":"DeviceNotActive","desc":"No balloon device"},"id":3}"#,
+            r#"{"error":{"class":"DeviceNotActive","desc":"No balloon device"},"id":"3"}"#,
         ]);
         let mut qmp = Qmp::connect(&path, SHORT).unwrap();
         let status: Status = qmp.execute(Command::QueryStatus).unwrap();
@@ -233,7 +233,10 @@ mod tests {
         let error = qmp
             .execute::<Value>(Command::Balloon { value: 1 })
             .unwrap_err();
-        assert_eq!(error.to_string(), "QEMU refused: No balloon device");
+        assert_eq!(
+            error.to_string(),
+            "The hypervisor refused: No balloon device"
+        );
         let error = qmp.execute::<Value>(Command::Quit).unwrap_err();
         assert!(matches!(error, Error::Ended), "{error}");
     }

@@ -108,3 +108,18 @@ fn a_cpu_is_emulated_even_with_kvm() {
         "Emulates the processor `Nehalem` in software (TCG), as `cpu` asks."
     );
 }
+
+#[test]
+fn what_is_built_in_takes_the_same_arguments() {
+    let mut vm = sample::vm();
+    vm.hypervisor = Hypervisor::Alioth;
+    let facts = sample::facts_of(vm.hypervisor);
+    let external = Plan::new(&vm, &sample::guest(), &facts).unwrap();
+    let facts = backend::plan::HostFacts {
+        built_in: true,
+        ..facts
+    };
+    let built_in = Plan::new(&vm, &sample::guest(), &facts).unwrap();
+    assert_eq!(built_in.argv.args[0], "alioth");
+    assert_eq!(built_in.argv.args[1..], external.argv.args);
+}

@@ -7,6 +7,8 @@ mod every;
 #[cfg(test)]
 mod features;
 #[cfg(test)]
+mod own_samples;
+#[cfg(test)]
 mod package;
 #[cfg(test)]
 mod qmp;

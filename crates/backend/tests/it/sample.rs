@@ -75,6 +75,7 @@ pub fn root_share_guest() -> GuestFiles {
 pub fn facts() -> HostFacts {
     HostFacts {
         program: "/usr/bin/qemu-system-x86_64".into(),
+        state: "/var/lib/microvms/web".into(),
         version: Version(7, 2, 22),
         accel: Accel::Kvm,
         no_kvm: None,
@@ -88,6 +89,11 @@ pub fn facts() -> HostFacts {
         bridge_helper: Some(PathBuf::from("/usr/lib/qemu/qemu-bridge-helper")),
         relay: Some("/usr/bin/microvm".into()),
         root: false,
+        macos: false,
+        hugetlbfs: Some("/dev/hugepages".into()),
+        iommu_groups: [("06:00.0", 12), ("06:00.1", 12), ("07:00.0", 9)]
+            .map(|(address, group)| (format!("0000:{address}"), group))
+            .into(),
     }
 }
 
@@ -98,6 +104,7 @@ pub fn facts_of(hypervisor: Hypervisor) -> HostFacts {
         version: Version(9999, 0, 0),
         options: options_of(hypervisor),
         root: true,
+        macos: hypervisor == Hypervisor::Vfkit,
         ..facts()
     }
 }
@@ -107,6 +114,41 @@ fn options_of(hypervisor: Hypervisor) -> BTreeSet<String> {
     let options: &[&str] = match hypervisor {
         Hypervisor::CloudHypervisor => &["--landlock", "--pvpanic", "--watchdog"],
         Hypervisor::Firecracker => &["--enable-pci"],
+        Hypervisor::Crosvm => &[
+            "--block",
+            "--disable-sandbox",
+            "--hugepages",
+            "--init-mem",
+            "--initrd",
+            "--mem",
+            "--net",
+            "--no-balloon",
+            "--no-usb",
+            "--params",
+            "--pivot-root",
+            "--serial",
+            "--shared-dir",
+            "--socket",
+            "--vfio",
+            "--vhost-user",
+            "--vsock",
+            "--cpus",
+            "balloon",
+            "create_qcow2",
+        ],
+        Hypervisor::Kvmtool => &[
+            "--9p",
+            "--balloon",
+            "--console",
+            "--hugetlbfs",
+            "--name",
+            "--network",
+            "--nodefaults",
+            "--rng",
+            "--tty",
+            "--vfio-pci",
+            "--vsock",
+        ],
         _ => &[],
     };
     options.iter().map(|option| (*option).to_owned()).collect()
@@ -128,6 +170,9 @@ pub fn show(plan: &Plan) -> String {
             }
             other => text.push_str(&format!("before: {}\n", serde_json::json!(other))),
         }
+    }
+    for (variable, value) in &plan.argv.env {
+        text.push_str(&format!("{variable}={value} "));
     }
     text.push_str(&format!("{}\n", plan.argv.program.display()));
     for arg in &plan.argv.args {

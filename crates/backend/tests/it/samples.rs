@@ -10,7 +10,7 @@ use spec::vm::{
     Volume, Vulkan,
 };
 
-use crate::{sample, samples_own};
+use crate::{own_samples, sample, samples_own};
 
 /// One option, set in a VM.
 pub struct Sample {
@@ -84,6 +84,7 @@ fn all() -> Vec<Sample> {
     samples.extend(devices());
     samples.extend(graphics());
     samples.extend(running());
+    samples.extend(own_samples::all());
     samples.extend(samples_own::own());
     samples
 }
@@ -133,12 +134,18 @@ fn memory() -> Vec<Sample> {
         deflate_on_oom,
     };
     vec![
-        with("balloon", &[Feature::Balloon], |vm| {
-            vm.memory.balloon = Some(balloon(true))
-        }),
-        with("balloon-kept", &[Feature::KeepBalloonOnOom], |vm| {
-            vm.memory.balloon = Some(balloon(false));
-        }),
+        with(
+            "balloon",
+            &[Feature::Balloon, Feature::DeflateOnOom],
+            |vm| vm.memory.balloon = Some(balloon(true)),
+        ),
+        with(
+            "balloon-kept",
+            &[Feature::Balloon, Feature::KeepBalloonOnOom],
+            |vm| {
+                vm.memory.balloon = Some(balloon(false));
+            },
+        ),
         with("balloon-inflated", &[Feature::InitialBalloon], |vm| {
             vm.memory.balloon = Some(Balloon {
                 initial_mib: 128,
@@ -296,7 +303,7 @@ fn shares() -> Vec<Sample> {
                     .push(share("files", virtiofs("web-virtiofs-files.sock")));
             },
         ),
-        with("root-9p", &[Feature::NineP], |vm| {
+        with("root-9p", &[Feature::NineP, Feature::NinePReadOnly], |vm| {
             vm.store.kind = StoreKind::Share(RootShare::NineP)
         }),
         with("root-virtiofs", &[Feature::Virtiofs], |vm| {

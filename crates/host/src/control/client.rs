@@ -2,7 +2,7 @@
 
 use backend::control::{Api, Control};
 
-use super::{Error, cloud_hypervisor, firecracker, qemu};
+use super::{Error, cloud_hypervisor, crosvm, firecracker, kvmtool, qemu};
 use crate::process::Process;
 
 /// What a VM is doing.
@@ -60,6 +60,21 @@ pub fn connect(control: &Control) -> Result<Box<dyn Client>, Error> {
         Api::Qmp { socket } => Ok(Box::new(qemu::connect(socket)?)),
         Api::CloudHypervisor { socket } => Ok(Box::new(cloud_hypervisor::connect(socket)?)),
         Api::Firecracker { socket } => Ok(Box::new(firecracker::connect(socket)?)),
-        Api::Crosvm { .. } | Api::Kvmtool { .. } => Err(Error::NoSocket),
+        Api::Kvmtool {
+            socket,
+            has_balloon,
+        } => {
+            let balloon = has_balloon.then_some(control.mem_mib);
+            Ok(Box::new(kvmtool::connect(socket, balloon)?))
+        }
+        Api::Crosvm {
+            program,
+            socket,
+            has_balloon,
+        } => {
+            let balloon = has_balloon.then_some(control.mem_mib);
+            let crosvm = crosvm::connect(program, socket, &control.vm, balloon)?;
+            Ok(Box::new(crosvm))
+        }
     }
 }
