@@ -83,10 +83,7 @@ fn devices(hypervisor: &Hypervisor) -> String {
 
 /// How it shares a directory, if it can.
 pub fn share(hypervisor: &Hypervisor) -> Option<&'static str> {
-    [
-        ("virtiofs shares", "virtiofs"),
-        ("9p shares", "9p"),
-    ]
-    .into_iter()
-    .find_map(|(feature, proto)| hypervisor.has(feature).then_some(proto))
+    [("virtiofs shares", "virtiofs"), ("9p shares", "9p")]
+        .into_iter()
+        .find_map(|(feature, proto)| hypervisor.has(feature).then_some(proto))
 }

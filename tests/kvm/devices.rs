@@ -43,11 +43,17 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
 
 fn shared(host: &KvmHost, guest: &Nested<'_>) -> Outcome {
     let seen = guest.ssh("cat /mnt/shared/from-host")?;
-    check!(seen == "of the host", "the guest sees `{seen}` in the share");
+    check!(
+        seen == "of the host",
+        "the guest sees `{seen}` in the share"
+    );
     guest.ssh("echo of the guest > /mnt/shared/from-guest; sync")?;
     let state = &guest.place().state;
     let seen = host.run(&format!("cat {state}/shared/from-guest"))?;
-    check!(seen == "of the guest", "the host sees `{seen}` in the share");
+    check!(
+        seen == "of the guest",
+        "the host sees `{seen}` in the share"
+    );
     Ok(())
 }
 

@@ -20,7 +20,11 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
 fn first_boot(suite: &Suite, hypervisor: &Hypervisor, place: &Place) -> Outcome {
     let mut guest = suite.start_guest(place, By::Package)?;
     let took = guest.wait_for_ssh()?;
-    println!("{}: SSH answered after {} s", hypervisor.name, took.as_secs());
+    println!(
+        "{}: SSH answered after {} s",
+        hypervisor.name,
+        took.as_secs()
+    );
     suite.same_marker(hypervisor, guest.ssh("make-marker")?)?;
     guest.ssh("echo kept > /var/lib/kept")?;
     stop(suite, hypervisor, &mut guest)

@@ -55,11 +55,7 @@ impl Suite {
         let store = fleet::kept_directory().join("store");
         std::fs::create_dir_all(&store)?;
         let own = self.microvm.parent().ok_or("the program has a directory")?;
-        let shares = [
-            ("microvm", own),
-            ("programs", &programs),
-            ("store", &store),
-        ];
+        let shares = [("microvm", own), ("programs", &programs), ("store", &store)];
         KvmHost::start(HOST, &shares.map(|(tag, path)| Shared { tag, path }))
     }
 

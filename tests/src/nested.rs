@@ -51,7 +51,10 @@ impl<'a> Nested<'a> {
             By::Package => format!("{package}/bin/microvm-run"),
         };
         let environment = place.environment.iter().map(|it| format!(" --setenv={it}"));
-        let properties = place.properties.iter().map(|it| format!(" --property={it}"));
+        let properties = place
+            .properties
+            .iter()
+            .map(|it| format!(" --property={it}"));
         let line = format!(
             "exec systemd-run --quiet --collect --pipe --wait --unit={} \
              --working-directory={}{} {program}",
