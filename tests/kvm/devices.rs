@@ -36,9 +36,7 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     // Every hypervisor ends when its guest has powered off.
     let _ = guest.ssh("systemctl poweroff");
     guest.ends()?;
-    let left = host.run(&format!("ls {}", place.state))?;
-    check!(!left.contains(".sock"), "a socket was left behind: {left}");
-    Ok(())
+    suite::no_socket_is_left(host, &place)
 }
 
 fn shared(host: &KvmHost, guest: &Nested<'_>) -> Outcome {

@@ -1,6 +1,7 @@
 //! A host on which KVM cannot be used: one clear message.
 
 use harness::nested::{By, Place};
+use harness::{KvmHost, Outcome, check};
 
 use crate::definition::Guest;
 use crate::hypervisors::Hypervisor;

@@ -141,3 +141,9 @@ pub fn prepare(host: &KvmHost, place: &Place, line: &str) -> Outcome {
     ))?;
     Ok(())
 }
+
+pub fn no_socket_is_left(host: &KvmHost, place: &Place) -> Outcome {
+    let left = host.run(&format!("ls {}", place.state))?;
+    harness::check!(!left.contains(".sock"), "a socket was left behind: {left}");
+    Ok(())
+}

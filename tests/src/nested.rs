@@ -155,6 +155,10 @@ impl<'a> Nested<'a> {
         Ok(())
     }
 
+    pub fn is_running(&mut self) -> Outcome<bool> {
+        self.run.is_running()
+    }
+
     pub fn expect(&mut self, text: &str) -> Outcome {
         self.run.expect(text, PATIENCE)
     }

@@ -24,7 +24,7 @@ impl Ssh {
              Host * !{KVM_HOST}\n  ProxyJump {KVM_HOST}\n\
              Host *\n  User root\n  ControlPath {sockets}\n  BatchMode yes\n  LogLevel ERROR\n  \
              PreferredAuthentications none,password\n  StrictHostKeyChecking no\n  \
-             UserKnownHostsFile /dev/null\n  ConnectTimeout 60\n"
+             UserKnownHostsFile /dev/null\n  ConnectTimeout 300\n"
         );
         std::fs::write(&config, text)?;
         Ok(Self { config })
