@@ -67,6 +67,16 @@ impl Error {
         }
     }
 
+    /// It may be otherwise when asked again: the guest, or the hypervisor, is still starting.
+    fn is_for_now(&self) -> bool {
+        matches!(
+            self,
+            Self::Agent(_)
+                | Self::Crosvm(crosvm::Error::Silent { .. })
+                | Self::Kvmtool(kvmtool::Error::Silent { .. })
+        )
+    }
+
     /// Nobody is there to be spoken to.
     fn is_not_running(&self) -> bool {
         matches!(
