@@ -55,6 +55,10 @@ impl Guest {
         self.child.id()
     }
 
+    pub fn is_running(&mut self) -> Outcome<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     pub fn state(&self) -> &Path {
         &self.state
     }

@@ -1,6 +1,7 @@
 //! What Cloud Hypervisor gives up before the guest runs: system calls, and files by Landlock.
 
 use spec::Vm;
+use spec::vm::InterfaceKind;
 
 use super::devices;
 use crate::args::{Args, List};
@@ -27,6 +28,18 @@ fn rules(vm: &Vm) -> Vec<List> {
         // It allows to make a socket where the path of one has a directory in it.
         rules.push(rule(".", "w"));
     }
+    // Whether a tap has several queues it reads there, which it does not allow itself (54). A tap
+    // that is missing is an error then, and not made in its place.
+    rules.extend(
+        vm.interfaces
+            .iter()
+            .filter_map(|interface| match interface.kind {
+                InterfaceKind::Tap { .. } => {
+                    Some(rule(&format!("/sys/class/net/{}", interface.id), "r"))
+                }
+                _ => None,
+            }),
+    );
     // It takes a device's address for the number of its IOMMU group (54).
     let mut devices = vm.devices.iter().filter_map(devices::sysfs).peekable();
     if devices.peek().is_some() {

@@ -5,7 +5,7 @@ use spec::vm::{Arch, Device, RootShare, ShareProto};
 
 use super::vsock_socket;
 use crate::args::{Args, List};
-use crate::plan::Input;
+use crate::plan::{Input, Version};
 use crate::root_share;
 
 pub(super) fn push_platform(input: &Input, args: &mut Args) {
@@ -13,7 +13,13 @@ pub(super) fn push_platform(input: &Input, args: &mut Args) {
     // SMBIOS, which arm64 guests are not given.
     if vm.arch == Arch::X86_64 {
         let strings = &vm.options.cloud_hypervisor.platform_oem_strings;
-        let platform = List::default().set("uuid", vm.machine_id.as_uuid()).set_if(
+        // The one is deprecated, the other new with 54.
+        let uuid = if input.facts.version >= Version(54, 0, 0) {
+            "system_uuid"
+        } else {
+            "uuid"
+        };
+        let platform = List::default().set(uuid, vm.machine_id.as_uuid()).set_if(
             !strings.is_empty(),
             "oem_strings",
             format!("[{}]", strings.join(",")),

@@ -25,6 +25,12 @@ pub(super) fn limits(vm: &Vm) -> Vec<Refusal> {
     let mut limits = memory(vm);
     limits.extend(serials(vm));
     limits.extend(oem_strings(vm));
+    limits.extend(
+        vm.interfaces
+            .iter()
+            .enumerate()
+            .filter_map(|(index, it)| special(&format!("interfaces[{index}].id"), &it.id)),
+    );
     let devices = devices(vm);
     if devices > PCI_SLOTS {
         let message =

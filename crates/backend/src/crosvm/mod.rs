@@ -1,4 +1,4 @@
-//! crosvm, the version of August 2025 and those with the same options: it says `0.1.0` of itself
+//! crosvm, the version of August 2026 and those with the same options: it says `0.1.0` of itself
 //! in all, so that its help tells what it can do. Sandboxed; each device is a process of its own.
 
 mod arguments;

@@ -33,7 +33,7 @@ impl Backend for Vfkit {
 
     fn host_reasons(&self, input: &Input) -> Vec<Reason> {
         let other_system = !input.facts.macos;
-        let needs_macos = other_system.then(|| Reason::OtherSystem {
+        let needs_macos = other_system.then_some(Reason::OtherSystem {
             hypervisor: input.vm.hypervisor,
             needs: "macOS",
         });

@@ -128,13 +128,13 @@ impl Keeper {
         let events = self.wait()?;
         let has = |what: What| events.iter().any(|(source, _)| *source == what);
         if has(What::Master) {
-            self.from_guest();
+            self.read_guest();
         }
         if has(What::Typed) && self.typed.write_to(&self.master) == Wrote::Gone {
             self.typed.clear();
         }
         if has(What::Input) {
-            self.from_input();
+            self.read_input();
         }
         if has(What::Output) {
             self.print();
@@ -150,7 +150,7 @@ impl Keeper {
         self.clients.retain(|client| !client.gone);
         self.attend_agent(&events);
         if has(What::Events) {
-            self.from_events();
+            self.read_events();
         }
         self.look_for_halt();
         self.insist();
@@ -242,7 +242,7 @@ impl Keeper {
     }
 
     /// A guest that restarts ends its VM: it is started anew by whoever started it.
-    fn from_events(&mut self) {
+    fn read_events(&mut self) {
         match self.events.as_mut().map(Events::read) {
             Some(Some(true)) => self.end(),
             Some(None) => self.events = None,
@@ -257,7 +257,7 @@ impl Keeper {
         }
     }
 
-    fn from_guest(&mut self) {
+    fn read_guest(&mut self) {
         let mut buffer = [0; 4096];
         match self.master.read(&mut buffer) {
             Ok(count) if count > 0 => self.said(&buffer[..count]),
@@ -277,7 +277,7 @@ impl Keeper {
         }
     }
 
-    fn from_input(&mut self) {
+    fn read_input(&mut self) {
         let mut buffer = [0; 1024];
         let read = self.input.as_mut().map(|input| input.read(&mut buffer));
         match read {
@@ -357,8 +357,8 @@ impl Keeper {
         for (source, _) in events {
             match source {
                 What::AgentCaller => agent.accept(),
-                What::AgentClient => agent.from_client(),
-                What::Agent => agent.from_agent(),
+                What::AgentClient => agent.hear_client(),
+                What::Agent => agent.hear_agent(),
                 _ => {}
             }
         }

@@ -103,8 +103,12 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
         .map(|(inside, _)| inside)
 }
 
-/// What a hypervisor said last, with the causes that crosvm gives in lines of their own.
+/// What a hypervisor said last, with the causes that crosvm and Cloud Hypervisor give in
+/// lines of their own.
 pub fn summary(said: &str) -> String {
+    if let Some(chain) = rust::chain(said) {
+        return chain;
+    }
     let Some((_, reason)) = said.rsplit_once("ERROR crosvm] exiting with error ") else {
         return last_line(said);
     };
@@ -128,9 +132,6 @@ pub fn summary(said: &str) -> String {
 /// Last line that says something, without the program's name before it; of an error with causes
 /// under it, as StratoVirt prints them, the last two.
 pub fn last_line(said: &str) -> String {
-    if let Some(chain) = rust::chain(said) {
-        return chain;
-    }
     if let Some((_, causes)) = said.rsplit_once("Caused by:") {
         return last_causes(causes);
     }
