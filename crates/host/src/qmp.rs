@@ -225,7 +225,7 @@ mod tests {
         let (_dir, path) = served(&[
             GREETING,
             r#"{"return":{},"id":"1"}"#,
-            "{\"timestamp\":{\"seconds\":1,\"microseconds\":2},\"event\":\"RESUME\"}\r\n{\"return\":{\"status\":\"running\",\"running\":true},\"id\":2}",
+            "{\"timestamp\":{\"seconds\":1,\"microseconds\":2},\"event\":\"RESUME\"}\r\n{\"return\":{\"status\":\"running\",\"running\":true},\"id\":\"2\"}",
             r#"{"error":{"class":"DeviceNotActive","desc":"No balloon device"},"id":"3"}"#,
         ]);
         let mut qmp = Qmp::connect(&path, SHORT).unwrap();
