@@ -2,7 +2,8 @@
 
 use spec::Vm;
 use spec::vm::{
-    Access, Arch, GraphicsBackend, RootShare, Share, ShareCache, ShareProto, StoreKind,
+    Access, Arch, GraphicsBackend, InodeFileHandles, RootShare, Share, ShareCache, ShareProto,
+    StoreKind,
 };
 
 use crate::refused::Refusal;
@@ -66,7 +67,10 @@ fn daemon(vm: &Vm) -> Vec<Refusal> {
         .as_ref()
         .map(|path| path.display().to_string());
     let threads = daemon.thread_pool_size.map(|size| size.to_string());
-    let handles = daemon.inode_file_handles.map(|_| "set".to_owned());
+    let handles = daemon
+        .inode_file_handles
+        .filter(|handles| *handles != InodeFileHandles::Prefer);
+    let handles = handles.map(|_| "set".to_owned());
     let arguments = (!daemon.extra_args.is_empty()).then(|| daemon.extra_args.join(" "));
     let options = [
         ("virtiofsd.package", program),
