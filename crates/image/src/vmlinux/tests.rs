@@ -88,8 +88,11 @@ fn bzimage(version: u16, payload: &[u8]) -> Vec<u8> {
     image
 }
 
-/// Packing, kernel and what the makefiles would make of it; packed once for all tests.
-static PACKED: LazyLock<Vec<(Packing, Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
+/// Packing, kernel and what the makefiles would make of it.
+type Packed = (Packing, Vec<u8>, Vec<u8>);
+
+/// Packed once for all tests.
+static PACKED: LazyLock<Vec<Packed>> = LazyLock::new(|| {
     let packed = PROGRAMS.iter().filter_map(|(packing, program)| {
         let kernel = kernel(length(*packing));
         let packed = pack(program, &kernel)?;
