@@ -55,6 +55,10 @@ impl Guest {
         self.child.id()
     }
 
+    pub fn is_running(&mut self) -> Outcome<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     pub fn state(&self) -> &Path {
         &self.state
     }
@@ -113,6 +117,10 @@ impl Guest {
     }
 
     pub fn wait_for_ssh(&mut self) -> Outcome<Duration> {
+        self.wait_for_ssh_within(BOOT)
+    }
+
+    pub fn wait_for_ssh_within(&mut self, bound: Duration) -> Outcome<Duration> {
         let port = self.ssh_port.ok_or("this VM forwards no SSH port")?;
         let start = Instant::now();
         while !answers_ssh(port) {
@@ -124,9 +132,9 @@ impl Guest {
                 )
                 .into());
             }
-            if start.elapsed() > BOOT {
+            if start.elapsed() > bound {
                 return Err(format!(
-                    "SSH of `{}` did not answer in {BOOT:?}; its console's end:\n{}",
+                    "SSH of `{}` did not answer in {bound:?}; its console's end:\n{}",
                     self.name,
                     self.tail()
                 )

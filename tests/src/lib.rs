@@ -5,9 +5,14 @@
 pub mod fleet;
 pub mod guest;
 pub mod host;
+pub mod kvm_host;
+pub mod nested;
+pub mod ssh;
 
 pub use fleet::Fleet;
 pub use guest::Guest;
+pub use kvm_host::KvmHost;
+pub use nested::Nested;
 
 /// Why a step failed, for a test's report.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

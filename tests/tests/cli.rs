@@ -134,7 +134,7 @@ fn wrong_definition() {
 }
 
 #[test]
-fn missing_programs_and_hypervisors_without_a_backend() {
+fn missing_programs() {
     let shell = Shell::new();
     shell.write(
         "microvm.toml",

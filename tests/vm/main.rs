@@ -1,6 +1,7 @@
 //! Real boots: each test starts real guests with the real program.
 
 mod boots;
+mod foreign;
 mod full;
 mod lifecycle;
 mod roots;
@@ -13,6 +14,8 @@ use libtest_mimic::{Arguments, Completion, Trial};
 const TEXT: &str = include_str!("fleet.toml");
 
 type Test = fn(&Fleet) -> Outcome;
+/// Why a test cannot be tried on this host.
+type Lacks = fn(&Fleet) -> Option<String>;
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -41,17 +44,19 @@ fn main() {
         ("ten_boots_in_a_row_b", boots::b),
         ("around_a_run", lifecycle::around_a_run),
     ];
+    let aarch64 = trial("aarch64_guest", foreign::aarch64, foreign::lacks, &fleet);
     let trials = tests
         .into_iter()
-        .map(|(name, test)| trial(name, test, &fleet))
+        .map(|(name, test)| trial(name, test, |_| None, &fleet))
+        .chain([aarch64])
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn trial(name: &'static str, test: Test, fleet: &Arc<Fleet>) -> Trial {
+fn trial(name: &'static str, test: Test, lacks: Lacks, fleet: &Arc<Fleet>) -> Trial {
     let fleet = Arc::clone(fleet);
     Trial::ignorable_test(name, move || {
-        if let Some(why) = skip_reason() {
+        if let Some(why) = skip_reason().or_else(|| lacks(&fleet)) {
             println!("skipped: {name}: {why}");
             return Ok(Completion::ignored_with(why));
         }

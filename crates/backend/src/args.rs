@@ -17,6 +17,14 @@ impl Args {
         self.0.push(value.into());
     }
 
+    /// One flag with several values; nothing where there are none.
+    pub fn list(&mut self, flag: &str, values: Vec<List>) {
+        if !values.is_empty() {
+            self.flag(flag);
+            self.0.extend(values.into_iter().map(String::from));
+        }
+    }
+
     pub fn extend(&mut self, args: &[String]) {
         self.0.extend_from_slice(args);
     }
@@ -105,6 +113,17 @@ impl List {
 
     pub fn set_if(self, condition: bool, key: &str, value: impl Display) -> Self {
         self.set_some(key, condition.then_some(value))
+    }
+}
+
+impl List {
+    /// A word without a value.
+    pub fn flag_if(mut self, condition: bool, word: &str) -> Self {
+        if condition {
+            self.0.push(',');
+            self.0.push_str(word);
+        }
+        self
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::Path;
 use spec::Vm;
 use spec::vm::Hypervisor;
 
+use crate::cloud_hypervisor;
 use crate::control::Control;
+use crate::firecracker;
 use crate::plan::{Console, Input, Plan, Version};
-use crate::qemu;
 use crate::refused::{Reason, Refusal};
+use crate::{alioth, crosvm, kvmtool, qemu, stratovirt, vfkit};
 
 /// One hypervisor: what stands against a VM, and what it is started with.
 pub(crate) trait Backend: Sync {
@@ -45,12 +47,12 @@ pub(crate) trait Backend: Sync {
 pub(crate) fn of(hypervisor: Hypervisor) -> Option<&'static dyn Backend> {
     match hypervisor {
         Hypervisor::Qemu => Some(&qemu::Qemu),
-        Hypervisor::CloudHypervisor => None,
-        Hypervisor::Firecracker => None,
-        Hypervisor::Crosvm => None,
-        Hypervisor::Kvmtool => None,
-        Hypervisor::Stratovirt => None,
-        Hypervisor::Alioth => None,
-        Hypervisor::Vfkit => None,
+        Hypervisor::CloudHypervisor => Some(&cloud_hypervisor::CloudHypervisor),
+        Hypervisor::Firecracker => Some(&firecracker::Firecracker),
+        Hypervisor::Crosvm => Some(&crosvm::Crosvm),
+        Hypervisor::Kvmtool => Some(&kvmtool::Kvmtool),
+        Hypervisor::Stratovirt => Some(&stratovirt::Stratovirt),
+        Hypervisor::Alioth => Some(&alioth::Alioth),
+        Hypervisor::Vfkit => Some(&vfkit::Vfkit),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use spec::Vm;
-use spec::vm::InterfaceKind;
+use spec::vm::{ImageType, InterfaceKind};
 
 use crate::control::Control;
 use crate::plan::Action;
@@ -11,6 +11,8 @@ use crate::plan::Action;
 /// Descriptors of macvtap devices begin here, well above what anything else has open.
 const FIRST_MACVTAP_FD: i32 = 100;
 
+/// The descriptor on which a hypervisor tells of events.
+pub(crate) const EVENTS_FD: i32 = 97;
 /// The descriptor under which a configuration file is passed.
 pub(crate) const CONFIG_FD: i32 = 98;
 /// The descriptor under which the disk with credentials is passed.
@@ -26,6 +28,15 @@ pub(crate) fn actions(vm: &Vm, control: &Control) -> Vec<Action> {
     let sockets = control.sockets().into_iter().map(PathBuf::from);
     actions.extend(sockets.map(Action::RemoveStaleSocket));
     actions
+}
+
+/// For hypervisors that look into an image for its format, whatever the definition says.
+pub(crate) fn raw_volumes(vm: &Vm) -> Vec<Action> {
+    let volumes = vm.volumes.iter();
+    volumes
+        .filter(|volume| volume.image_type == ImageType::Raw)
+        .map(|volume| Action::CheckRaw(volume.image.clone()))
+        .collect()
 }
 
 /// Last, for its program may look at what the others made.

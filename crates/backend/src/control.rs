@@ -18,6 +18,9 @@ pub struct Control {
     pub api: Api,
     /// Where a guest is asked to power off that its hypervisor cannot ask.
     pub agent: Option<Agent>,
+    /// Where the hypervisor itself speaks vsock for the guest.
+    #[serde(default)]
+    pub vsock: Option<PathBuf>,
 }
 
 /// What the hypervisor itself listens on.
@@ -41,11 +44,12 @@ pub enum Api {
     Crosvm {
         program: PathBuf,
         socket: PathBuf,
+        has_balloon: bool,
     },
-    /// The same; `name` is what the guest was started as.
+    /// Its own, in binary, of which a request for a balloon that is not there has no answer.
     Kvmtool {
-        program: PathBuf,
-        name: String,
+        socket: PathBuf,
+        has_balloon: bool,
     },
 }
 
@@ -80,22 +84,25 @@ impl Control {
             mem_mib: vm.memory.mem_mib,
             api: Api::None,
             agent: None,
+            vsock: None,
         }
     }
 
     /// Sockets that a crash leaves behind.
     pub fn sockets(&self) -> Vec<&Path> {
         let api = match &self.api {
-            Api::None | Api::Kvmtool { .. } => None,
+            Api::None => None,
             Api::Qmp { socket }
             | Api::CloudHypervisor { socket }
             | Api::Firecracker { socket }
-            | Api::Crosvm { socket, .. } => Some(socket.as_path()),
+            | Api::Crosvm { socket, .. }
+            | Api::Kvmtool { socket, .. } => Some(socket.as_path()),
         };
         let agent = match &self.agent {
             None => None,
             Some(Agent::Socket(socket) | Agent::Vsock { socket, .. }) => Some(socket.as_path()),
         };
-        api.into_iter().chain(agent).collect()
+        let vsock = self.vsock.as_deref().filter(|vsock| agent != Some(vsock));
+        api.into_iter().chain(agent).chain(vsock).collect()
     }
 }

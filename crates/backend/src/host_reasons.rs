@@ -1,13 +1,14 @@
 //! What stands against a VM on one host, whatever its hypervisor: versions, paths, the length of
 //! the kernel command line, KVM.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use spec::vm::{InterfaceKind, ShareProto};
 
 use crate::backends::Backend;
 use crate::features::{Support, needs};
-use crate::plan::{Accel, Input};
+use crate::plan::{Accel, HostFacts, Input};
 use crate::refused::Reason;
 use spec::vm::Hypervisor;
 
@@ -21,14 +22,30 @@ pub(crate) fn host_reasons(backend: &dyn Backend, input: &Input) -> Vec<Reason> 
     reasons.extend(devices(input));
     reasons.extend(backend.host_reasons(input));
     reasons.extend(paths(backend, input));
-    let length = backend.command_line(input).len();
-    if length > LONGEST_COMMAND_LINE {
-        reasons.push(Reason::CommandLine {
-            length,
-            most: LONGEST_COMMAND_LINE,
-        });
+    if !reasons
+        .iter()
+        .any(|it| matches!(it, Reason::CommandLine { .. }))
+    {
+        reasons.extend(too_long(backend.command_line(input).len()));
     }
     reasons
+}
+
+/// Of a kernel command line, in bytes.
+pub(crate) fn too_long(length: usize) -> Option<Reason> {
+    let most = LONGEST_COMMAND_LINE;
+    (length > most).then_some(Reason::CommandLine { length, most })
+}
+
+/// Those of the wanted options and commands that the program's help does not name.
+pub(crate) fn missing_options(facts: &HostFacts, wanted: Vec<String>) -> Option<Reason> {
+    let wanted: BTreeSet<String> = wanted.into_iter().collect();
+    let missing = wanted.difference(&facts.options);
+    let quoted: Vec<String> = missing.map(|option| format!("`{option}`")).collect();
+    (!quoted.is_empty()).then(|| Reason::NoOptions {
+        program: facts.program.clone(),
+        options: quoted.join(", "),
+    })
 }
 
 fn versions(backend: &dyn Backend, input: &Input) -> Vec<Reason> {
@@ -99,11 +116,17 @@ fn paths(backend: &dyn Backend, input: &Input) -> Vec<Reason> {
     let mut paths: Vec<&Path> = vec![&guest.kernel, &guest.initrd];
     paths.extend(guest.store_disk.as_deref());
     paths.extend(guest.root_tree.as_deref());
-    paths.extend(vm.credential_files.values().map(|file| file.as_path()));
+    // Elsewhere their content is handed over, not their path.
+    if vm.hypervisor == Hypervisor::Qemu {
+        paths.extend(vm.credential_files.values().map(|file| file.as_path()));
+    }
     paths.extend(vm.volumes.iter().map(|volume| volume.image.as_path()));
     paths.extend(vm.shares.iter().map(|share| match &share.proto {
-        ShareProto::NineP { .. } => share.source.as_path(),
-        ShareProto::Virtiofs { socket, .. } => socket.as_path(),
+        ShareProto::Virtiofs { socket, .. } if vm.hypervisor != Hypervisor::Vfkit => {
+            socket.as_path()
+        }
+        // vfkit serves it itself.
+        ShareProto::NineP { .. } | ShareProto::Virtiofs { .. } => share.source.as_path(),
     }));
     paths.extend(vm.socket.as_deref());
     let paths = paths.into_iter();

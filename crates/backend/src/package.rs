@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use spec::Vm;
-use spec::vm::{Device, Interface, InterfaceKind, MacvtapMode, RootShare, ShareProto};
+use spec::vm::{Device, Hypervisor, Interface, InterfaceKind, MacvtapMode, RootShare, ShareProto};
 
 use crate::control::{self, Api, Control};
 use crate::features::{self, Feature};
@@ -144,11 +144,14 @@ fn commands(vm: &Vm) -> Vec<&'static str> {
     let ways = Control::of(vm, Path::new(""));
     let has_api = ways.api != Api::None;
     let has_balloon = vm.memory.balloon.is_some() && can(Feature::Balloon);
+    let has_pause = has_api && can(Feature::Pause);
     let has_stop = has_api || ways.agent.is_some();
     [
         ("microvm-run", true),
         ("microvm-shutdown", has_stop && can(Feature::GracefulStop)),
         ("microvm-balloon", has_balloon && has_api),
+        ("microvm-pause", has_pause),
+        ("microvm-resume", has_pause),
         ("microvm-status", true),
         ("microvm-console", control::has_console(vm)),
         ("tap-up", has_tap),
@@ -246,8 +249,17 @@ fn virtiofs(vm: &Vm, guest: &GuestFiles) -> Vec<Entry> {
         .collect()
 }
 
-/// Tag, source and socket of all virtiofs shares, the implicit one of the root first.
+/// Whether virtiofs shares of a VM are served by daemons of ours: vfkit serves them itself.
+pub fn has_daemons(vm: &Vm) -> bool {
+    vm.hypervisor != Hypervisor::Vfkit
+}
+
+/// Tag, source and socket of all virtiofs shares that want a daemon, the implicit one of the root
+/// first.
 fn virtiofs_shares(vm: &Vm) -> Vec<(String, Option<&Path>, PathBuf)> {
+    if !has_daemons(vm) {
+        return Vec::new();
+    }
     let root = (root_share::proto(vm) == Some(RootShare::Virtiofs))
         .then(|| (root_share::TAG.to_owned(), None, root_share::socket(vm)));
     let declared = vm.shares.iter().filter_map(|share| match &share.proto {

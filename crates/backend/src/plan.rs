@@ -10,6 +10,7 @@ use spec::vm::{MacvtapMode, Volume};
 
 use crate::control::Control;
 use crate::refused::{Reason, Refused};
+use crate::repeats::{self, Repeats};
 use crate::{backends, features, host_reasons};
 
 /// Files that a build made of a guest; absolute paths.
@@ -51,6 +52,8 @@ impl fmt::Display for Version {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
     pub program: PathBuf,
+    /// The state directory, without symbolic links.
+    pub state: PathBuf,
     pub version: Version,
     pub accel: Accel,
     /// Why KVM cannot be used here, in words; `None` where it can.
@@ -62,8 +65,8 @@ pub struct HostFacts {
     /// Whether the kernel has `/dev/vhost-net`, `/dev/vhost-vsock`.
     pub vhost_net: bool,
     pub vhost_vsock: bool,
-    /// Whether the kernel can confine a process by Landlock.
-    pub landlock: bool,
+    /// Version of Landlock that the kernel has, 0 where it has none.
+    pub landlock_abi: u32,
     /// Whether the program was built with what `-sandbox on` needs.
     pub sandbox: bool,
     /// Whether io_uring works for this user on this kernel and the program was built with it.
@@ -75,6 +78,12 @@ pub struct HostFacts {
     pub relay: Option<PathBuf>,
     /// Whether the hypervisor is started by root, who alone can switch to another user.
     pub root: bool,
+    /// Whether the system is macOS.
+    pub macos: bool,
+    /// Where huge pages are mounted.
+    pub hugetlbfs: Option<PathBuf>,
+    /// IOMMU group of each device on the PCI bus that the VM is to get, where it has one.
+    pub iommu_groups: BTreeMap<String, u32>,
 }
 
 /// Program and arguments; the executor adds nothing and quotes nothing.
@@ -84,6 +93,21 @@ pub struct Argv {
     /// Shown by ps(1) in place of the program.
     pub process_name: Option<String>,
     pub args: Vec<String>,
+    /// Variables of the environment that the hypervisor has beside those of the caller.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub repeats: Repeats,
+}
+
+impl Argv {
+    /// The arguments with some that the user adds.
+    pub fn with(&self, more: &[String]) -> Vec<String> {
+        match self.repeats {
+            Repeats::Kept => [self.args.as_slice(), more].concat(),
+            Repeats::Merged => repeats::merged(&self.args, more),
+        }
+    }
 }
 
 /// What the executor does, in order, before it becomes the hypervisor.
@@ -94,6 +118,11 @@ pub enum Action {
     PreStart(String),
     /// Creates, formats, grows or checks a volume.
     PrepareVolume(Volume),
+    /// Refuses an image that a guest has written another format's head into, with which it could
+    /// have the hypervisor open other files of the host.
+    CheckRaw(PathBuf),
+    /// Makes a directory where there is none, and refuses one that has something in it.
+    EmptyDirectory(PathBuf),
     /// Removes a control socket that nobody listens on any more.
     RemoveStaleSocket(PathBuf),
     /// Opens `/dev/tapN` of a macvtap interface `queues` times, as descriptors from `first_fd`.
@@ -115,6 +144,8 @@ pub enum Action {
         files: BTreeMap<String, PathBuf>,
         fd: i32,
     },
+    /// Tells people one line.
+    Say(String),
     /// Runs a program and appends the words it prints to the arguments.
     ExtraArgs(PathBuf),
 }
@@ -133,6 +164,19 @@ pub enum Console {
     WithAgent,
 }
 
+/// What a hypervisor does when its guest has powered off, halted or restarted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leaving {
+    /// It ends as well.
+    #[default]
+    WithGuest,
+    /// It runs on, with a guest that has halted.
+    RunsOn,
+    /// It restarts the guest in place, and says so on a descriptor, in JSON.
+    Restarts { events_fd: i32 },
+}
+
 /// All that a plan is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -148,6 +192,7 @@ pub struct Plan {
     pub argv: Argv,
     pub control: Control,
     pub console: Console,
+    pub leaving: Leaving,
 }
 
 impl Plan {
@@ -180,5 +225,7 @@ pub(crate) fn argv(input: &Input, args: Vec<String>) -> Argv {
         program: input.facts.program.clone(),
         process_name: vm.pretty_procnames.then(|| format!("microvm@{}", vm.name)),
         args,
+        repeats: Repeats::Kept,
+        env: BTreeMap::new(),
     }
 }

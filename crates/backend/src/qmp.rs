@@ -1,6 +1,7 @@
 //! Messages of the QEMU Machine Protocol that are needed here; opens no socket.
 //!
-//! Fields that are not known are passed over: each version of QEMU adds some.
+//! Fields that are not known are passed over: each version of QEMU adds some. StratoVirt speaks
+//! the part of it that is here.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,12 +34,32 @@ pub enum Command {
     QueryBalloon,
 }
 
-/// A command with an id that its answer repeats.
+/// A command with an id that its answer repeats; in text, as StratoVirt takes no other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     #[serde(flatten)]
     pub command: Command,
+    #[serde(with = "id")]
     pub id: u64,
+}
+
+mod id {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+
+    /// Of an answer, which may have none.
+    pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        let id = Option::<String>::deserialize(deserializer)?;
+        Ok(id.and_then(|text| text.parse().ok()))
+    }
 }
 
 impl Request {
@@ -61,10 +82,12 @@ pub enum Message {
     Return {
         #[serde(rename = "return")]
         value: Value,
+        #[serde(default, deserialize_with = "id::optional")]
         id: Option<u64>,
     },
     Error {
         error: CommandError,
+        #[serde(default, deserialize_with = "id::optional")]
         id: Option<u64>,
     },
     Event(Event),
@@ -96,9 +119,9 @@ impl From<QemuVersion> for Version {
     }
 }
 
-/// QEMU did not do what a command asked.
+/// The hypervisor did not do what a command asked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, thiserror::Error)]
-#[error("QEMU refused: {desc}")]
+#[error("The hypervisor refused: {desc}")]
 pub struct CommandError {
     pub class: String,
     pub desc: String,

@@ -29,6 +29,20 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// A limit of the value's own, which no other hypervisor is named for.
+pub(crate) fn limit(
+    option: impl Into<String>,
+    value: impl ToString,
+    message: impl Into<String>,
+) -> Refusal {
+    Refusal {
+        option: option.into(),
+        value: value.to_string(),
+        message: message.into(),
+        able: Vec::new(),
+    }
+}
+
 /// One thing that stands against a plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -66,6 +80,27 @@ pub enum Reason {
         option: String,
         device: &'static str,
         module: &'static str,
+    },
+    #[error(
+        "`{option}` = `{address}`: this host has no such device with an IOMMU group; `lspci -D` \
+         shows what there is, and the firmware's settings must have the IOMMU on"
+    )]
+    NoIommuGroup { option: String, address: String },
+    #[error(
+        "`hugepageMem` needs huge pages mounted, as systemd's `dev-hugepages.mount` does at \
+         `/dev/hugepages`"
+    )]
+    NoHugetlbfs,
+    #[error("`{program}` has no {options}; a newer version has, or one that is built with it")]
+    NoOptions { program: PathBuf, options: String },
+    #[error(
+        "The control socket would be `{path}`, which has {length} bytes; at most {most} are \
+         possible; choose a state directory with a shorter path"
+    )]
+    SocketPath {
+        path: PathBuf,
+        length: usize,
+        most: usize,
     },
     #[error("The hypervisor `{hypervisor}` needs {needs}")]
     OtherSystem {
@@ -110,12 +145,16 @@ impl Reason {
             Self::Definition(_)
             | Self::NoBackend { .. }
             | Self::CommandLine { .. }
+            | Self::SocketPath { .. }
             | Self::NotUnicode { .. }
             | Self::Unquotable { .. } => ReasonKind::Definition,
             Self::TooOld { .. }
             | Self::FeatureTooOld { .. }
             | Self::NoKvm { .. }
             | Self::NoDevice { .. }
+            | Self::NoIommuGroup { .. }
+            | Self::NoHugetlbfs
+            | Self::NoOptions { .. }
             | Self::OtherSystem { .. }
             | Self::NoProgram { .. } => ReasonKind::Program,
         }

@@ -24,6 +24,8 @@ pub enum Entry {
     Keeper { options: String },
     /// QEMU's helper for one connection of the guest to a port forwarded from it.
     Relay { address: Ipv4Addr, port: u16 },
+    /// The hypervisor that is built in.
+    Alioth { arguments: Vec<String> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,9 @@ impl Entry {
                 let (address, port) = (address.parse().ok()?, arguments.next()?.parse().ok()?);
                 Some(Self::Relay { address, port })
             }
+            (host::alioth::COMMAND, command) => Some(Self::Alioth {
+                arguments: std::iter::once(command).chain(arguments).collect(),
+            }),
             _ => None,
         }
     }
@@ -94,6 +99,10 @@ impl Entry {
             Self::Keeper { options } => return Ok(host::console::keeper_main(&options)),
             Self::Relay { address, port } => {
                 host::relay::run(address, port)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Self::Alioth { arguments } => {
+                host::alioth::run(&arguments)?;
                 return Ok(ExitCode::SUCCESS);
             }
             Self::Runner { verb, package } => (verb, package),

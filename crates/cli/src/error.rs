@@ -110,6 +110,7 @@ macro_rules! from_host {
 }
 
 from_host!(
+    host::alioth::Error,
     host::console::AttachError,
     host::control::Error,
     host::exec::Error,

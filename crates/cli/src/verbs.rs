@@ -49,9 +49,15 @@ pub fn escalated(vm: &str, stopped: Stopped) -> ExitCode {
     ExitCode::from(Kind::Escalated as u8)
 }
 
-/// Prints the memory that the guest is left with, in MiB.
+/// Prints the memory that the guest is left with, in MiB, where its hypervisor tells.
 pub fn balloon(control: &Control, size_mib: u64) -> Result<ExitCode> {
-    println!("{}", control::balloon(control, size_mib)?);
+    match control::balloon(control, size_mib)? {
+        Some(left) => println!("{left}"),
+        None => say(format!(
+            "`{}` was asked to do with {size_mib} MiB; its hypervisor does not tell how far it got",
+            control.vm
+        )),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,8 @@
 mod agent_port;
 mod attach;
 mod escape;
+mod events;
+mod halt;
 mod keeper;
 mod outlet;
 mod raw;
@@ -14,6 +16,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use backend::plan::{Console, Leaving, Plan};
 use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
@@ -55,6 +58,10 @@ pub struct Kept {
     pub escape: bool,
     /// Whether the hypervisor has another pseudo-terminal, which leads to the guest's agent.
     pub agent: bool,
+    /// Whether the hypervisor runs on when its guest has halted.
+    pub halts: bool,
+    /// The descriptor on which the hypervisor tells that it restarts its guest in place.
+    pub events: Option<i32>,
 }
 
 /// Where a VM's console is attached to, relative to the state directory.
@@ -67,9 +74,15 @@ pub fn agent_socket_of(vm: &str) -> PathBuf {
     PathBuf::from(format!("{vm}-agent.sock"))
 }
 
-/// Starts the keeper for the process that this one becomes, and gives the end that is the
-/// hypervisor's standard input and output.
-pub fn keep(program: &Path, vm: &str, escape: bool, agent: bool) -> Result<OwnedFd, Error> {
+/// Starts the keeper for the process that this one becomes, and gives the hypervisor's ends: its
+/// standard input and output, and where it tells of events.
+pub fn keep(program: &Path, plan: &Plan) -> Result<Option<Ends>, Error> {
+    let (escape, agent) = match plan.console {
+        Console::None => return Ok(None),
+        Console::Plain => (true, false),
+        Console::Mux => (false, false),
+        Console::WithAgent => (false, true),
+    };
     let terminal = |error: nix::Error| Error::Terminal(error.into());
     let pair = openpty(None, None).map_err(terminal)?;
     // What passes is the guest's: neither echoed nor translated here.
@@ -77,16 +90,41 @@ pub fn keep(program: &Path, vm: &str, escape: bool, agent: bool) -> Result<Owned
     cfmakeraw(&mut modes);
     tcsetattr(&pair.slave, SetArg::TCSANOW, &modes).map_err(terminal)?;
     let slave = out_of_the_way(pair.slave).map_err(Error::Terminal)?;
-    let master = out_of_the_way(pair.master).map_err(Error::Terminal)?;
+    let mut inherited = vec![out_of_the_way(pair.master).map_err(Error::Terminal)?];
+    let mut events = None;
+    if let Leaving::Restarts { events_fd } = plan.leaving {
+        let (read, write) = events_pipe(events_fd).map_err(Error::Start)?;
+        inherited.push(read);
+        events = Some(write);
+    }
     let kept = Kept {
-        vm: vm.to_owned(),
-        master: master.as_raw_fd(),
+        vm: plan.control.vm.clone(),
+        master: inherited[0].as_raw_fd(),
         hypervisor: std::process::id(),
         escape,
         agent,
+        halts: plan.leaving == Leaving::RunsOn,
+        events: inherited.get(1).map(AsRawFd::as_raw_fd),
     };
-    start(program, &kept, &master).map_err(Error::Start)?;
-    Ok(slave)
+    start(program, &kept, &inherited).map_err(Error::Start)?;
+    Ok(Some(Ends { slave, events }))
+}
+
+/// What the hypervisor gets of a console.
+#[derive(Debug)]
+pub struct Ends {
+    pub slave: OwnedFd,
+    /// At the number that the plan says.
+    pub events: Option<OwnedFd>,
+}
+
+fn events_pipe(wanted: i32) -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let placed = fcntl_dupfd_cloexec(&write, wanted)?;
+    if placed.as_raw_fd() != wanted {
+        return Err(std::io::ErrorKind::ResourceBusy.into());
+    }
+    Ok((out_of_the_way(read)?, placed))
 }
 
 /// Descriptors of [`openpty`] are inherited by every program; these are not.
@@ -95,7 +133,7 @@ fn out_of_the_way(fd: OwnedFd) -> std::io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(&fd, OUT_OF_THE_WAY)?)
 }
 
-fn start(program: &Path, kept: &Kept, master: &OwnedFd) -> std::io::Result<Child> {
+fn start(program: &Path, kept: &Kept, inherited: &[OwnedFd]) -> std::io::Result<Child> {
     let mut command = Command::new(program);
     command
         .arg(KEEPER_COMMAND)
@@ -103,18 +141,22 @@ fn start(program: &Path, kept: &Kept, master: &OwnedFd) -> std::io::Result<Child
     // Nothing of the keeper's may end up among the hypervisor's last words.
     command.stderr(Stdio::null());
     spawn::with_all_signals(&mut command);
-    fcntl_setfd(master, FdFlags::empty())?;
+    for fd in inherited {
+        fcntl_setfd(fd, FdFlags::empty())?;
+    }
     // From the first moment: what the guest says before the keeper runs waits in the terminal.
     let child = command.spawn();
-    fcntl_setfd(master, FdFlags::CLOEXEC)?;
+    for fd in inherited {
+        fcntl_setfd(fd, FdFlags::CLOEXEC)?;
+    }
     child
 }
 
-/// The end that a keeper was given.
-fn inherited(master: i32) -> std::io::Result<File> {
+/// An end that a keeper was given.
+fn inherited(number: i32) -> std::io::Result<File> {
     // Through /proc, for a number alone proves no ownership; a terminal's other end cannot be
     // opened anew, so it is duplicated.
-    let fd = duplicate(master)?;
+    let fd = duplicate(number)?;
     rustix::fs::fcntl_setfl(&fd, rustix::fs::OFlags::NONBLOCK)?;
     Ok(File::from(fd))
 }

@@ -4,7 +4,11 @@
 
 mod agent;
 mod client;
+mod cloud_hypervisor;
+mod crosvm;
 mod ending;
+mod firecracker;
+mod kvmtool;
 mod qemu;
 
 use std::path::Path;
@@ -15,7 +19,7 @@ use backend::control::Control;
 
 use crate::kind::Kind;
 use crate::process::Process;
-use crate::qmp;
+use crate::{qmp, rest};
 
 pub use client::RunState;
 
@@ -41,6 +45,12 @@ pub enum Error {
     Agent(#[from] agent::Error),
     #[error(transparent)]
     Qmp(#[from] qmp::Error),
+    #[error(transparent)]
+    Rest(#[from] rest::Error),
+    #[error(transparent)]
+    Crosvm(#[from] crosvm::Error),
+    #[error(transparent)]
+    Kvmtool(#[from] kvmtool::Error),
 }
 
 impl Error {
@@ -51,14 +61,31 @@ impl Error {
             Self::Immortal => Kind::Hypervisor,
             Self::Agent(error) => error.kind(),
             Self::Qmp(error) => error.kind(),
+            Self::Rest(error) => error.kind(),
+            Self::Crosvm(error) => error.kind(),
+            Self::Kvmtool(error) => error.kind(),
         }
+    }
+
+    /// It may be otherwise when asked again: the guest, or the hypervisor, is still starting.
+    fn is_for_now(&self) -> bool {
+        matches!(
+            self,
+            Self::Agent(_)
+                | Self::Crosvm(crosvm::Error::Silent { .. })
+                | Self::Kvmtool(kvmtool::Error::Silent { .. })
+        )
     }
 
     /// Nobody is there to be spoken to.
     fn is_not_running(&self) -> bool {
         matches!(
             self,
-            Self::NotRunning { .. } | Self::Qmp(qmp::Error::NotRunning { .. })
+            Self::NotRunning { .. }
+                | Self::Qmp(qmp::Error::NotRunning { .. })
+                | Self::Rest(rest::Error::NotRunning { .. })
+                | Self::Crosvm(crosvm::Error::NotRunning { .. })
+                | Self::Kvmtool(kvmtool::Error::NotRunning { .. })
         )
     }
 }
@@ -100,16 +127,21 @@ pub fn quit(control: &Control) -> Result<Stopped, Error> {
 
 /// Sets the memory that the guest is left with and gives what it is left with, in MiB, after
 /// at most 10 s: a guest gives memory back as fast as it can, and not more than it can spare.
-pub fn balloon(control: &Control, size_mib: u64) -> Result<u64, Error> {
+/// `None` where the hypervisor does not tell.
+pub fn balloon(control: &Control, size_mib: u64) -> Result<Option<u64>, Error> {
     const SETTLING: Duration = Duration::from_secs(10);
     const STEP: Duration = Duration::from_millis(100);
     let mut client = client::connect(control)?;
     client.set_balloon(size_mib)?;
     let start = Instant::now();
     loop {
-        let actual = client.balloon()?;
+        let actual = match client.balloon() {
+            Ok(actual) => actual,
+            Err(Error::Unsupported { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         if actual == size_mib || start.elapsed() >= SETTLING {
-            return Ok(actual);
+            return Ok(Some(actual));
         }
         std::thread::sleep(STEP);
     }

@@ -7,11 +7,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use backend::plan::{Action, Console, Plan};
+use backend::plan::{Action, Plan};
 
 use crate::kind::Kind;
 use crate::lock::{self, RunLock};
-use crate::{console, credentials, macvtap, memory, socket, spawn, volume};
+use crate::{console, credentials, empty, macvtap, memory, socket, spawn, volume};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,6 +33,8 @@ pub enum Error {
     ExtraArgsNotText { program: PathBuf },
     #[error(transparent)]
     Volume(#[from] volume::Error),
+    #[error(transparent)]
+    Empty(#[from] empty::Error),
     #[error(transparent)]
     Socket(#[from] socket::Error),
     #[error(transparent)]
@@ -56,6 +58,7 @@ impl Error {
             Self::State { source, .. } => Kind::of_io(source),
             Self::Lock(error) => error.kind(),
             Self::Volume(error) => error.kind(),
+            Self::Empty(error) => error.kind(),
             Self::Socket(error) => error.kind(),
             Self::Macvtap(error) => error.kind(),
             Self::Console(error) => error.kind(),
@@ -90,7 +93,7 @@ pub fn run(
     for action in &plan.before {
         ready.perform(action, say)?;
     }
-    become_hypervisor(plan, vm, own_program, ready, extra, lock)
+    become_hypervisor(plan, own_program, ready, extra, lock)
 }
 
 /// What actions leave for the hypervisor.
@@ -109,6 +112,8 @@ impl Ready {
                     say(note.to_string());
                 }
             }
+            Action::CheckRaw(image) => volume::disguise::check(image)?,
+            Action::EmptyDirectory(path) => empty::directory(path)?,
             Action::RemoveStaleSocket(path) => socket::remove_stale(path)?,
             Action::OpenMacvtap {
                 id,
@@ -126,8 +131,9 @@ impl Ready {
             Action::PassCredentials { files, fd } => {
                 let disk = credentials::disk(files)?;
                 self.descriptors
-                    .push(memory::file("credentials", &disk, *fd)?);
+                    .push(memory::disk("credentials", &disk, *fd)?);
             }
+            Action::Say(line) => say(line.clone()),
             Action::ExtraArgs(program) => self.args.extend(extra_args(program)?),
         }
         Ok(())
@@ -168,23 +174,23 @@ fn running(program: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Run { program, source }
 }
 
-/// The hypervisor's end of the guest's console, where that is on its standard input and output.
-fn console(plan: &Plan, vm: &str, own_program: &Path) -> Result<Option<OwnedFd>, Error> {
-    let (escape, agent) = match plan.console {
-        Console::None => return Ok(None),
-        Console::Plain => (true, false),
-        Console::Mux => (false, false),
-        Console::WithAgent => (false, true),
-    };
-    Ok(Some(console::keep(own_program, vm, escape, agent)?))
+/// The plan's, then what a program and the command line added. What is not UTF-8 comes last as it
+/// is, for a hypervisor's own syntax is text.
+fn arguments(plan: &Plan, more: &[String], extra: &[OsString]) -> Vec<OsString> {
+    let texts: Vec<String> = extra
+        .iter()
+        .map_while(|argument| argument.to_str().map(str::to_owned))
+        .collect();
+    let rest = extra[texts.len()..].iter().cloned();
+    let all = plan.argv.with(&[more, texts.as_slice()].concat());
+    all.into_iter().map(OsString::from).chain(rest).collect()
 }
 
-/// SIGPIPE is reset by `Command` itself; every other descriptor of ours is closed on exec.
+/// Every descriptor that is not the hypervisor's is closed on exec.
 fn become_hypervisor(
     plan: &Plan,
-    vm: &str,
     own_program: &Path,
-    ready: Ready,
+    mut ready: Ready,
     extra: &[OsString],
     lock: RunLock,
 ) -> Result<Infallible, Error> {
@@ -193,10 +199,13 @@ fn become_hypervisor(
     if let Some(name) = &plan.argv.process_name {
         command.arg0(name);
     }
-    command.args(&plan.argv.args).args(&ready.args).args(extra);
-    if let Some(console) = console(plan, vm, own_program)? {
-        let output = console.try_clone().map_err(running(program))?;
-        command.stdin(console).stdout(output);
+    command.args(arguments(plan, &ready.args, extra));
+    command.envs(&plan.argv.env);
+    spawn::ignore_broken_pipes(&mut command);
+    if let Some(ends) = console::keep(own_program, plan)? {
+        let output = ends.slave.try_clone().map_err(running(program))?;
+        command.stdin(ends.slave).stdout(output);
+        ready.descriptors.extend(ends.events);
     }
     for descriptor in &ready.descriptors {
         rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())

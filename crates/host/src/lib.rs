@@ -1,9 +1,11 @@
 //! Changes the machine, which no other crate does: starts and stops hypervisors, makes volumes,
 //! serves shares, sets up interfaces. It decides nothing about a VM: that came in as a plan.
 
+pub mod alioth;
 pub mod console;
 pub mod control;
 mod credentials;
+mod empty;
 pub mod exec;
 pub mod kind;
 pub mod lock;
@@ -17,6 +19,7 @@ pub mod process;
 pub mod program;
 pub mod qmp;
 pub mod relay;
+pub mod rest;
 pub mod socket;
 mod spawn;
 pub mod supervise;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
 
 use crate::kind::Kind;
 
@@ -32,7 +32,26 @@ pub fn file(name: &str, content: &[u8], wanted: i32) -> Result<OwnedFd, Error> {
         source,
     };
     let fd = memfd_create(name, MemfdFlags::CLOEXEC).map_err(|error| write(error.into()))?;
-    let mut file = File::from(fd);
+    filled(File::from(fd), name, content, wanted)
+}
+
+/// The same for what a hypervisor opens as a disk. It has no name either, but is on a file system
+/// that was mounted: no rule of Landlock can allow a memfd.
+pub fn disk(name: &str, content: &[u8], wanted: i32) -> Result<OwnedFd, Error> {
+    const SHARED_MEMORY: &str = "/dev/shm";
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    match rustix::fs::open(SHARED_MEMORY, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(fd) => filled(File::from(fd), name, content, wanted),
+        // A container may have none.
+        Err(_) => file(name, content, wanted),
+    }
+}
+
+fn filled(mut file: File, name: &str, content: &[u8], wanted: i32) -> Result<OwnedFd, Error> {
+    let write = |source: std::io::Error| Error::Write {
+        name: name.to_owned(),
+        source,
+    };
     file.write_all(content).map_err(write)?;
     let placed = rustix::io::fcntl_dupfd_cloexec(&file, wanted);
     let placed = placed.map_err(|error| write(error.into()))?;
@@ -56,5 +75,14 @@ mod tests {
         let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
         assert_eq!(std::fs::read(path).unwrap(), b"{}");
         assert!(matches!(file("x", b"", 340), Err(Error::Taken { .. })));
+    }
+
+    #[test]
+    fn a_disk_has_no_name_and_can_be_opened() {
+        let fd = disk("credentials", b"secret", 341).unwrap();
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        assert_eq!(std::fs::read(path).unwrap(), b"secret");
+        let status = rustix::fs::fstat(&fd).unwrap();
+        assert_eq!((status.st_nlink, status.st_mode & 0o077), (0, 0));
     }
 }

@@ -1,11 +1,12 @@
-//! What a backend must know of this host: which program, which version, how the guest's
-//! processor is run.
+//! What a backend must know of this host, and of the current directory as a VM's state
+//! directory: which program, which version, how the guest's processor is run.
 //!
 //! Fast enough to be asked at every start: what only a new program can change is cached.
 
 mod cache;
 mod cpu;
 mod features;
+mod iommu;
 mod kvm;
 
 use std::ffi::OsString;
@@ -118,7 +119,12 @@ impl Acceleration {
 /// Probes this host for a VM.
 pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
     let program = find_hypervisor(vm, host)?;
-    let features = features_of(&program, vm.hypervisor, host)?;
+    let built_in = is_built_in(vm);
+    let features = if built_in {
+        Features::built_in()
+    } else {
+        features_of(&program, vm.hypervisor, host)?
+    };
     let acceleration = accelerate(vm, host);
     let accel = match acceleration {
         Acceleration::Kvm => Accel::Kvm,
@@ -133,12 +139,13 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         Acceleration::Unusable(why) => Some(why.to_string()),
     };
     let facts = HostFacts {
+        state: state_directory(),
         no_kvm,
-        built_in: false,
+        built_in,
         options: features.options,
         vhost_net: host.dev.join("vhost-net").exists(),
         vhost_vsock: host.dev.join("vhost-vsock").exists(),
-        landlock: has_landlock(&host.sys),
+        landlock_abi: landlock_abi(),
         bridge_helper: bridge_helper(&program),
         relay: host.own_program.clone(),
         root: crate::user::is_root(),
@@ -146,6 +153,9 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         accel,
         sandbox: features.sandbox,
         io_uring: features.io_uring && kernel_has_io_uring(),
+        macos: cfg!(target_os = "macos"),
+        hugetlbfs: hugetlbfs(&host.proc),
+        iommu_groups: iommu::groups(vm, &host.sys),
         program,
     };
     Ok(Found {
@@ -154,16 +164,33 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
     })
 }
 
+/// Where the VM would run, and the paths of its definition begin.
+fn state_directory() -> PathBuf {
+    // As getcwd(2) gives it, and a hypervisor gets it: without symbolic links.
+    std::env::current_dir().unwrap_or_default()
+}
+
 /// What a program can do, asked of it or remembered.
 pub fn features_of(program: &Path, hypervisor: Hypervisor, host: &Host) -> Result<Features, Error> {
     features::of(program, hypervisor, &host.cache)
 }
 
-/// The program of a VM's hypervisor: its package option, else the host's search order.
+/// Whether a VM's hypervisor is the one that is built in.
+fn is_built_in(vm: &Vm) -> bool {
+    vm.hypervisor == Hypervisor::Alioth && package_of(vm).is_none()
+}
+
+/// The program of a VM's hypervisor: its package option, else our own with the one that is built
+/// in, else the host's search order.
 pub fn find_hypervisor(vm: &Vm, host: &Host) -> Result<PathBuf, Error> {
     let name = program_name(vm.hypervisor, vm.arch);
     let Some(package) = package_of(vm) else {
-        return program::find_in(name, &host.programs).ok_or_else(|| Error::NotInstalled {
+        let found = if is_built_in(vm) {
+            host.own_program.clone()
+        } else {
+            program::find_in(name, &host.programs)
+        };
+        return found.ok_or_else(|| Error::NotInstalled {
             vm: vm.name.to_string(),
             source: program::NotInstalled {
                 program: name.into(),
@@ -236,10 +263,25 @@ fn kernel_has_io_uring() -> bool {
     unsafe { rustix::io_uring::io_uring_setup(1, &mut params) }.is_ok()
 }
 
-/// Whether Landlock is among the kernel's security modules.
-fn has_landlock(sys: &Path) -> bool {
-    let modules = std::fs::read_to_string(sys.join("kernel/security/lsm"));
-    modules.is_ok_and(|list| list.trim().split(',').any(|module| module == "landlock"))
+/// Version of Landlock that this kernel has and was not told to leave out at boot, else 0.
+#[expect(unsafe_code, reason = "landlock_create_ruleset has no safe wrapper")]
+fn landlock_abi() -> u32 {
+    const VERSION: libc::c_ulong = 1;
+    let nothing = std::ptr::null::<libc::c_void>();
+    // SAFETY: asked for its version, the call reads no memory and makes no descriptor.
+    let abi =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0_usize, VERSION) };
+    u32::try_from(abi).unwrap_or(0)
+}
+
+/// The first mount of huge pages, from `<proc>/mounts`.
+fn hugetlbfs(proc: &Path) -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string(proc.join("mounts")).ok()?;
+    let mut mounts = mounts.lines().map(str::split_whitespace);
+    mounts.find_map(|mut fields| {
+        let (mount, fs_type) = (fields.nth(1)?, fields.next()?);
+        (fs_type == "hugetlbfs").then(|| PathBuf::from(mount))
+    })
 }
 
 /// QEMU's helper for bridges, beside the program or where distributions put it.

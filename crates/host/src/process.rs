@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -38,8 +38,19 @@ impl Process {
         Some(Self { fd, pid })
     }
 
+    /// The same process, held once more.
+    pub fn again(&self) -> Option<Self> {
+        let fd = self.fd.try_clone().ok()?;
+        Some(Self { fd, pid: self.pid })
+    }
+
     pub fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Where the kernel tells of it.
+    pub fn directory(&self, proc: &Path) -> PathBuf {
+        proc.join(self.pid().to_string())
     }
 
     /// Waits until it has ended, at most so long; says whether it has.
@@ -54,7 +65,7 @@ impl Process {
 
     /// Time since it started.
     pub fn uptime(&self, proc: &Path) -> Option<Duration> {
-        let stat = std::fs::read_to_string(proc.join(self.pid().to_string()).join("stat")).ok()?;
+        let stat = std::fs::read_to_string(self.directory(proc).join("stat")).ok()?;
         // The name in parentheses may have spaces; field 22 is the start in ticks since boot.
         let ticks: u64 = stat
             .rsplit_once(')')?
@@ -75,7 +86,7 @@ impl Process {
 
     /// Memory of the host that it has in use, in MiB.
     pub fn resident_mib(&self, proc: &Path) -> Option<u64> {
-        let file = proc.join(self.pid().to_string()).join("status");
+        let file = self.directory(proc).join("status");
         let status = std::fs::read_to_string(file).ok()?;
         let line = status
             .lines()

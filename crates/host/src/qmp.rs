@@ -119,7 +119,8 @@ impl Qmp {
         sent.map_err(|source| self.failure(source))?;
         loop {
             match self.message()? {
-                Message::Return { value, id } if id == Some(request.id) => {
+                // StratoVirt answers the first command without its id (2.5).
+                Message::Return { value, id } if id.is_none_or(|id| id == request.id) => {
                     let text = value.to_string();
                     return serde_json::from_value(value).map_err(|_| self.not_qmp(&text));
                 }
@@ -223,9 +224,9 @@ mod tests {
     fn events_are_passed_over_and_refusals_told() {
         let (_dir, path) = served(&[
             GREETING,
-            r#"{"return":{},"id":1}"#,
-            "{\"timestamp\":{\"seconds\":1,\"microseconds\":2},\"event\":\"RESUME\"}\r\n{\"return\":{\"status\":\"running\",\"running\":true},\"id\":2}",
-            r#"{"error":{"class":"DeviceNotActive","desc":"No balloon device"},"id":3}"#,
+            r#"{"return":{},"id":"1"}"#,
+            "{\"timestamp\":{\"seconds\":1,\"microseconds\":2},\"event\":\"RESUME\"}\r\n{\"return\":{\"status\":\"running\",\"running\":true},\"id\":\"2\"}",
+            r#"{"error":{"class":"DeviceNotActive","desc":"No balloon device"},"id":"3"}"#,
         ]);
         let mut qmp = Qmp::connect(&path, SHORT).unwrap();
         let status: Status = qmp.execute(Command::QueryStatus).unwrap();
@@ -233,9 +234,24 @@ mod tests {
         let error = qmp
             .execute::<Value>(Command::Balloon { value: 1 })
             .unwrap_err();
-        assert_eq!(error.to_string(), "QEMU refused: No balloon device");
+        assert_eq!(
+            error.to_string(),
+            "The hypervisor refused: No balloon device"
+        );
         let error = qmp.execute::<Value>(Command::Quit).unwrap_err();
         assert!(matches!(error, Error::Ended), "{error}");
+    }
+
+    #[test]
+    fn an_answer_without_an_id_is_the_commands() {
+        let (_dir, path) = served(&[
+            r#"{"QMP":{"version":{"qemu":{"micro":1,"minor":0,"major":5},"package":"StratoVirt-2.5.0"},"capabilities":[]}}"#,
+            r#"{"return":{}}"#,
+            r#"{"return":{"running":true,"singlestep":false,"status":"running"},"id":"2"}"#,
+        ]);
+        let mut qmp = Qmp::connect(&path, SHORT).unwrap();
+        let status: Status = qmp.execute(Command::QueryStatus).unwrap();
+        assert!(status.running);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn remove_stale(path: &Path) -> Result<(), Error> {
                 return std::fs::remove_file(path).map_err(io);
             }
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(io(error)),
+            Err(error) if !is_alive(&error) => return Err(io(error)),
             // Somebody listens, with a full backlog or without.
             _ => std::thread::sleep(DYING_STEP),
         }
@@ -76,6 +76,11 @@ pub fn remove_stale(path: &Path) -> Result<(), Error> {
     Err(Error::Live {
         path: path.to_owned(),
     })
+}
+
+/// A full backlog, or a socket of packets, as crosvm has.
+fn is_alive(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EPROTOTYPE)
 }
 
 const DYING_TRIES: u32 = 4;
@@ -123,6 +128,20 @@ mod tests {
         std::fs::write(&path, "data").unwrap();
         assert!(matches!(remove_stale(&path), Err(Error::NotASocket { .. })));
         assert!(path.exists());
+    }
+
+    #[test]
+    fn a_socket_of_packets_is_live_or_stale_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let listener =
+            rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+        rustix::net::bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&listener, 1).unwrap();
+        assert!(matches!(remove_stale(&path), Err(Error::Live { .. })));
+        drop(listener);
+        remove_stale(&path).unwrap();
+        assert!(!path.exists());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 
 /// Lets a child have all signals, though this process holds some back: a mask is inherited, and
 /// `Command` (Rust 1.95) resets no more than SIGPIPE.
@@ -12,6 +12,23 @@ pub fn with_all_signals(command: &mut Command) {
     // SAFETY: setting a mask is one system call; nothing is allocated and no lock is taken.
     unsafe {
         command.pre_exec(allow_all_signals);
+    }
+}
+
+/// Has a program ignore SIGPIPE, as most hypervisors do of themselves. kvmtool does not, and a
+/// client that leaves before it has its answer would kill the guest.
+#[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
+pub fn ignore_broken_pipes(command: &mut Command) {
+    let hook = || {
+        let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        // SAFETY: ignoring a signal installs no handler.
+        unsafe { nix::sys::signal::sigaction(Signal::SIGPIPE, &action) }?;
+        Ok(())
+    };
+    // SAFETY: sigaction is one system call; nothing is allocated and no lock is taken. `Command`
+    // resets SIGPIPE before it calls the hook.
+    unsafe {
+        command.pre_exec(hook);
     }
 }
 

@@ -233,7 +233,7 @@ fn judge(status: ExitStatus, said: &str) -> Result<Ended, Error> {
         Some(cause) => Err(Error::Known { cause }),
         None => Err(Error::Hypervisor {
             status,
-            said: diagnose::last_line(said),
+            said: diagnose::summary(said),
         }),
     }
 }

@@ -134,6 +134,9 @@ impl Shares {
             served.push(root_share(vm, root_tree)?);
         }
         served.extend(vm.shares.iter().filter_map(|share| declared(vm, share)));
+        if !backend::package::has_daemons(vm) {
+            served.clear();
+        }
         let server = match &vm.virtiofsd.program {
             None => Server::BuiltIn {
                 program: own_program.to_owned(),

@@ -5,6 +5,7 @@
 
 mod content;
 mod create;
+pub mod disguise;
 mod format;
 mod grow;
 mod image_lock;
@@ -60,6 +61,11 @@ pub enum Error {
     },
     #[error("The file system on the volume `{}` has errors that are not mended unasked; run `e2fsck -f` on it", .image.display())]
     Damaged { image: PathBuf },
+    #[error("The volume `{}` is raw and begins as a {format} image does, which its hypervisor would take it for; a guest may have written that", .image.display())]
+    Disguised {
+        image: PathBuf,
+        format: &'static str,
+    },
     #[error("The volume `{}` cannot be used", .image.display())]
     Io {
         image: PathBuf,
@@ -78,7 +84,10 @@ impl Error {
             }
             Self::NotAFile { .. } => Kind::Definition,
             Self::InUse { .. } | Self::BeingMade { .. } => Kind::Busy,
-            Self::NoSpace { .. } | Self::Program { .. } | Self::Damaged { .. } => Kind::Storage,
+            Self::NoSpace { .. }
+            | Self::Program { .. }
+            | Self::Damaged { .. }
+            | Self::Disguised { .. } => Kind::Storage,
             Self::Io { source, .. } => Kind::of_io(source),
         }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spec::Vm;
+use spec::vm::Arch;
 
 use crate::error::Error;
 use crate::progress::Progress;
@@ -34,6 +35,9 @@ impl BuildContext<'_> {
 
 /// Makes initrds.
 pub trait InitrdStep {
+    /// Whether there are initrds for guests of this architecture.
+    fn serves(&self, arch: Arch) -> bool;
+
     /// All that the initrd is made from, beside the modules: it is hashed into the store path.
     fn identity(&self, vm: &Vm) -> Vec<u8>;
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use spec::vm::Arch;
+
 /// Everything that stops a build.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -32,6 +34,17 @@ pub enum Error {
         what: &'static str,
         why: &'static str,
     },
+    #[error(
+        "This host cannot run programs of {arch}, which building this guest needs: Debian's package \
+         `qemu-user-static` emulates them, once root has registered it with the kernel \
+         (`systemctl restart systemd-binfmt`; a container has this from its host)"
+    )]
+    NoEmulation { arch: Arch },
+    #[error(
+        "This `microvm` was built without the initrd of guests of {arch}: \
+         `rustup target add {arch}-unknown-linux-musl`, then build it again"
+    )]
+    NoGuestInit { arch: Arch },
     #[error("`{program}` failed: {reason}")]
     Failed { program: String, reason: String },
     #[error("Archive `{url}` cannot be used: {reason}")]
@@ -118,6 +131,8 @@ impl Error {
             | Self::TooOld { .. }
             | Self::NoSubordinateIds { .. }
             | Self::NeedsRoot { .. }
+            | Self::NoEmulation { .. }
+            | Self::NoGuestInit { .. }
             | Self::NoArchive => Kind::Missing,
             Self::BadMirror(_)
             | Self::UnknownPackages { .. }

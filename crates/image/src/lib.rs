@@ -9,6 +9,7 @@ mod debian;
 mod directory;
 mod disk;
 pub mod error;
+mod foreign;
 pub mod hook;
 pub mod initrd;
 mod kernel;

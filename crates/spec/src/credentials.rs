@@ -6,7 +6,8 @@ use crate::vm::Hypervisor;
 /// it at each start.
 pub const DISK_SERIAL: &str = "credentials";
 
-/// Whether credentials come on a disk; else in the machine's firmware configuration (fw_cfg).
+/// Whether credentials come on a disk; else in the machine's firmware configuration (fw_cfg), which
+/// alioth has too, but in no table where Linux would find it (0.12).
 pub const fn on_disk(hypervisor: Hypervisor) -> bool {
-    !matches!(hypervisor, Hypervisor::Qemu | Hypervisor::Alioth)
+    !matches!(hypervisor, Hypervisor::Qemu)
 }

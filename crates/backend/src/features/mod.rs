@@ -1,7 +1,7 @@
 //! What each hypervisor can do, declared once, and what a VM asks of its own.
 //!
-//! The column of `qemu` is checked against the program itself. The others say what those
-//! hypervisors are known to do; each is checked when its backend is built.
+//! The columns of hypervisors with a backend are checked against the programs themselves, in the
+//! versions that the backends name. The others say what those hypervisors are known to do.
 
 mod needs;
 mod table;

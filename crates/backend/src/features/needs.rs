@@ -61,16 +61,22 @@ fn memory(vm: &Vm) -> Vec<Need> {
             let value = balloon.initial_mib;
             needs.push(need(Feature::InitialBalloon, "initialBalloonMem", value));
         }
-        if !balloon.deflate_on_oom {
-            needs.push(need(Feature::KeepBalloonOnOom, "deflateOnOOM", false));
-        }
+        let (feature, deflate) = match balloon.deflate_on_oom {
+            true => (Feature::DeflateOnOom, true),
+            false => (Feature::KeepBalloonOnOom, false),
+        };
+        needs.push(need(feature, "deflateOnOOM", deflate));
     }
     needs
 }
 
 fn store(vm: &Vm) -> Vec<Need> {
     match vm.store.kind {
-        StoreKind::Share(RootShare::NineP) => vec![need(Feature::NineP, "guest.rootShare", "9p")],
+        // What the build made is not the guest's to write, also where others share it.
+        StoreKind::Share(RootShare::NineP) => vec![
+            need(Feature::NineP, "guest.rootShare", "9p"),
+            need(Feature::NinePReadOnly, "guest.rootShare", "9p"),
+        ],
         StoreKind::Share(RootShare::Virtiofs) => {
             vec![need(Feature::Virtiofs, "storeOnDisk", false)]
         }

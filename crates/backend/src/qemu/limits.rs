@@ -6,7 +6,7 @@ use spec::vm::{Arch, Device, GraphicsBackend, QemuMachine, ShareProto};
 use super::devices::CREDENTIAL_PREFIX;
 use super::forward;
 use super::transport::{Bus, bus, pci_reason, pci_slots};
-use crate::refused::Refusal;
+use crate::refused::{Refusal, limit};
 
 /// VIRTIO_BLK_ID_BYTES; QEMU cuts longer ones off without a word.
 const LONGEST_SERIAL: usize = 20;
@@ -28,15 +28,6 @@ pub(crate) fn limits(vm: &Vm) -> Vec<Refusal> {
     limits.extend(graphics(vm));
     limits.extend(forward::limits(vm));
     limits
-}
-
-fn limit(option: impl Into<String>, value: impl ToString, message: impl Into<String>) -> Refusal {
-    Refusal {
-        option: option.into(),
-        value: value.to_string(),
-        message: message.into(),
-        able: Vec::new(),
-    }
 }
 
 fn machine(vm: &Vm) -> Vec<Refusal> {

@@ -22,7 +22,9 @@ use spec::vm::{RootShare, ShareProto};
 use crate::args::Args;
 use crate::backends::Backend;
 use crate::control::{Api, Control};
-use crate::plan::{self, Accel, Action, Console, GuestFiles, HostFacts, Input, Plan, Version};
+use crate::plan::{
+    self, Accel, Action, Console, GuestFiles, HostFacts, Input, Leaving, Plan, Version,
+};
 use crate::refused::{Reason, Refusal};
 use crate::{accel, before, root_share};
 use transport::Bus;
@@ -95,6 +97,8 @@ impl Backend for Qemu {
             argv: plan::argv(input, arguments(&context)),
             control,
             console: self.console(input.vm),
+            // `-no-reboot`.
+            leaving: Leaving::WithGuest,
         }
     }
 

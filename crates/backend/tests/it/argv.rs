@@ -4,19 +4,25 @@ use backend::accel::accel_line;
 use backend::control::Api;
 use backend::plan::{Accel, Plan, Version};
 use rstest::rstest;
-use spec::vm::{Arch, InterfaceKind, QemuMachine};
+use spec::vm::{Arch, Hypervisor, InterfaceKind, QemuMachine};
 
 use crate::sample;
-use crate::samples::{self, all};
+use crate::samples;
 
 /// A version that has what no older one has.
 const NEWEST: Version = Version(11, 0, 0);
+
+/// What QEMU can do.
+fn possible() -> impl Iterator<Item = samples::Sample> {
+    let all = samples::of(Hypervisor::Qemu).into_iter();
+    all.filter(samples::Sample::is_possible)
+}
 
 #[rstest]
 #[case::old("7.2", Version(7, 2, 22))]
 #[case::new("10", Version(10, 0, 2))]
 fn every_option(#[case] label: &str, #[case] version: Version) {
-    for sample in all() {
+    for sample in possible() {
         let mut facts = sample::facts();
         facts.version = version;
         facts.root = true;
@@ -82,7 +88,7 @@ fn only_root_switches_user() {
 
 #[test]
 fn the_newest_has_vulkan() {
-    for sample in all() {
+    for sample in possible() {
         let mut facts = sample::facts();
         facts.version = NEWEST;
         Plan::new(&sample.vm, &sample.guest, &facts)
@@ -101,4 +107,19 @@ fn a_cpu_is_emulated_even_with_kvm() {
         accel_line(&vm, &facts),
         "Emulates the processor `Nehalem` in software (TCG), as `cpu` asks."
     );
+}
+
+#[test]
+fn what_is_built_in_takes_the_same_arguments() {
+    let mut vm = sample::vm();
+    vm.hypervisor = Hypervisor::Alioth;
+    let facts = sample::facts_of(vm.hypervisor);
+    let external = Plan::new(&vm, &sample::guest(), &facts).unwrap();
+    let facts = backend::plan::HostFacts {
+        built_in: true,
+        ..facts
+    };
+    let built_in = Plan::new(&vm, &sample::guest(), &facts).unwrap();
+    assert_eq!(built_in.argv.args[0], "alioth");
+    assert_eq!(built_in.argv.args[1..], external.argv.args);
 }

@@ -1,44 +1,8 @@
-//! The table: what is advertised for QEMU has an effect, and what is not is refused.
+//! The table itself; see `every` for what stands behind it.
 
 use std::collections::HashSet;
 
-use backend::features::{Feature, HYPERVISORS, Support, name, needs};
-use backend::plan::{GuestFiles, Plan, Version};
-use spec::Vm;
-use spec::vm::Hypervisor;
-
-use crate::sample;
-use crate::samples::all;
-
-#[test]
-fn what_qemu_advertises_yields_an_argument() {
-    let mut facts = sample::facts();
-    facts.version = Version(11, 0, 0);
-    facts.root = true;
-    let shown = |vm: &Vm, guest: &GuestFiles| sample::show(&Plan::new(vm, guest, &facts).unwrap());
-    let plain = shown(&sample::vm(), &sample::guest());
-    for feature in Feature::ALL {
-        let mut samples = all()
-            .into_iter()
-            .filter(|sample| sample.features.contains(feature));
-        if !feature.support(Hypervisor::Qemu).is_possible() {
-            assert!(samples.next().is_none(), "{feature:?} has a sample");
-            continue;
-        }
-        let sample = samples.next().unwrap_or_else(|| panic!("{feature:?}"));
-        if *feature == Feature::GracefulStop {
-            assert!(plain.contains("mode=control"));
-            continue;
-        }
-        assert_ne!(plain, shown(&sample.vm, &sample.guest), "{feature:?}");
-        let asked = needs(&sample.vm);
-        assert!(
-            asked.iter().any(|need| need.feature == *feature),
-            "{feature:?} is not asked for by {}",
-            sample.name
-        );
-    }
-}
+use backend::features::{Feature, HYPERVISORS, Support, name};
 
 #[test]
 fn titles_are_unique_and_someone_can_do_each() {

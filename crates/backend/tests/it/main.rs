@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod argv;
 #[cfg(test)]
+mod every;
+#[cfg(test)]
 mod features;
+#[cfg(test)]
+mod own_samples;
 #[cfg(test)]
 mod package;
 #[cfg(test)]
@@ -19,4 +23,8 @@ mod sample;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod samples_own;
+#[cfg(test)]
 mod version;
+#[cfg(test)]
+mod versions;

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use backend::package::{Content, Runner, entries};
 use spec::Vm;
-use spec::vm::{InterfaceKind, RootShare, StoreKind};
+use spec::vm::{Hypervisor, InterfaceKind, RootShare, StoreKind};
 
 use crate::sample;
-use crate::samples::{all, interface};
+use crate::samples::{self, interface};
 
 fn show(vm: &Vm) -> String {
     let guest = match vm.store.kind {
@@ -36,7 +36,7 @@ fn small() {
 #[test]
 fn large() {
     let mut vm = sample::vm();
-    for sample in all() {
+    for sample in samples::of(Hypervisor::Qemu) {
         vm.interfaces.extend(sample.vm.interfaces);
         vm.shares.extend(sample.vm.shares);
         vm.devices.extend(sample.vm.devices);

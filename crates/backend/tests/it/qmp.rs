@@ -5,14 +5,14 @@ use backend::qmp::{BalloonInfo, Command, EventName, Message, Request, Shutdown, 
 use rstest::rstest;
 
 #[rstest]
-#[case(Command::QmpCapabilities, r#"{"execute":"qmp_capabilities","id":7}"#)]
-#[case(Command::SystemPowerdown, r#"{"execute":"system_powerdown","id":7}"#)]
-#[case(Command::Quit, r#"{"execute":"quit","id":7}"#)]
-#[case(Command::Stop, r#"{"execute":"stop","id":7}"#)]
-#[case(Command::Cont, r#"{"execute":"cont","id":7}"#)]
-#[case(Command::QueryStatus, r#"{"execute":"query-status","id":7}"#)]
-#[case(Command::Balloon { value: 1 << 28 }, r#"{"execute":"balloon","arguments":{"value":268435456},"id":7}"#)]
-#[case(Command::QueryBalloon, r#"{"execute":"query-balloon","id":7}"#)]
+#[case(Command::QmpCapabilities, r#"{"execute":"qmp_capabilities","id":"7"}"#)]
+#[case(Command::SystemPowerdown, r#"{"execute":"system_powerdown","id":"7"}"#)]
+#[case(Command::Quit, r#"{"execute":"quit","id":"7"}"#)]
+#[case(Command::Stop, r#"{"execute":"stop","id":"7"}"#)]
+#[case(Command::Cont, r#"{"execute":"cont","id":"7"}"#)]
+#[case(Command::QueryStatus, r#"{"execute":"query-status","id":"7"}"#)]
+#[case(Command::Balloon { value: 1 << 28 }, r#"{"execute":"balloon","arguments":{"value":268435456},"id":"7"}"#)]
+#[case(Command::QueryBalloon, r#"{"execute":"query-balloon","id":"7"}"#)]
 fn requests(#[case] command: Command, #[case] line: &str) {
     let request = Request { command, id: 7 };
     assert_eq!(request.to_line(), format!("{line}\n"));
@@ -31,7 +31,7 @@ fn greeting() {
 #[test]
 fn returns() {
     let line =
-        r#"{"return": {"status": "running", "singlestep": false, "running": true}, "id": 3}"#;
+        r#"{"return": {"status": "running", "singlestep": false, "running": true}, "id": "3"}"#;
     let Message::Return { value, id } = Message::parse(line).unwrap() else {
         panic!("no return");
     };
@@ -44,14 +44,14 @@ fn returns() {
 
 #[test]
 fn errors() {
-    let line = r#"{"id": 4, "error": {"class": "DeviceNotActive", "desc": "No balloon device has been activated"}}"#;
+    let line = r#"{"id": "4", "error": {"class": "DeviceNotActive", "desc": "No balloon device has been activated"}}"#;
     let Message::Error { error, id } = Message::parse(line).unwrap() else {
         panic!("no error");
     };
     assert_eq!(id, Some(4));
     assert_eq!(
         error.to_string(),
-        "QEMU refused: No balloon device has been activated"
+        "The hypervisor refused: No balloon device has been activated"
     );
 }
 

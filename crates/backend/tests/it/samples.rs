@@ -1,27 +1,38 @@
-//! A VM for each option of QEMU's column, by name.
+//! A VM for each option, by name: those that every hypervisor reads, and those of one alone.
 
 use backend::features::Feature;
 use backend::plan::GuestFiles;
 use spec::Vm;
 use spec::vm::{
     Access, Arch, Balloon, Create, Device, Endpoint, ForwardPort, From, Graphics, GraphicsBackend,
-    Hotplug, ImageType, Interface, InterfaceKind, MacvtapMode, PcieRootPort, Proto, QemuDevice,
-    QemuMachine, RootShare, SecurityModel, Share, ShareCache, ShareProto, StoreKind, Volume,
-    Vulkan,
+    Hotplug, Hypervisor, ImageType, Interface, InterfaceKind, MacvtapMode, PcieRootPort, Proto,
+    QemuDevice, QemuMachine, RootShare, SecurityModel, Share, ShareCache, ShareProto, StoreKind,
+    Volume, Vulkan,
 };
 
-use crate::sample;
+use crate::{own_samples, sample, samples_own};
 
 /// One option, set in a VM.
 pub struct Sample {
     pub name: &'static str,
     /// The features that it shows, if any.
     pub features: &'static [Feature],
+    /// The hypervisor that alone reads the option.
+    pub only: Option<Hypervisor>,
     pub vm: Vm,
     pub guest: GuestFiles,
 }
 
-fn with(name: &'static str, features: &'static [Feature], set: impl FnOnce(&mut Vm)) -> Sample {
+impl Sample {
+    /// Whether some version of its hypervisor has all that it shows.
+    pub fn is_possible(&self) -> bool {
+        let hypervisor = self.vm.hypervisor;
+        let mut features = self.features.iter();
+        features.all(|feature| feature.support(hypervisor).is_possible())
+    }
+}
+
+pub fn with(name: &'static str, features: &'static [Feature], set: impl FnOnce(&mut Vm)) -> Sample {
     let mut vm = sample::vm();
     set(&mut vm);
     let guest = match vm.store.kind {
@@ -31,12 +42,40 @@ fn with(name: &'static str, features: &'static [Feature], set: impl FnOnce(&mut 
     Sample {
         name,
         features,
+        only: None,
         vm,
         guest,
     }
 }
 
-pub fn all() -> Vec<Sample> {
+/// A sample of an option that one hypervisor alone reads.
+pub fn only(
+    hypervisor: Hypervisor,
+    name: &'static str,
+    features: &'static [Feature],
+    set: impl FnOnce(&mut Vm),
+) -> Sample {
+    Sample {
+        only: Some(hypervisor),
+        ..with(name, features, set)
+    }
+}
+
+fn qemu(name: &'static str, features: &'static [Feature], set: impl FnOnce(&mut Vm)) -> Sample {
+    only(Hypervisor::Qemu, name, features, set)
+}
+
+/// Those that a hypervisor reads, as VMs of it.
+pub fn of(hypervisor: Hypervisor) -> Vec<Sample> {
+    let mut samples = all();
+    samples.retain(|sample| sample.only.is_none_or(|only| only == hypervisor));
+    for sample in &mut samples {
+        sample.vm.hypervisor = hypervisor;
+    }
+    samples
+}
+
+fn all() -> Vec<Sample> {
     let mut samples = machines();
     samples.extend(memory());
     samples.extend(volumes());
@@ -45,6 +84,8 @@ pub fn all() -> Vec<Sample> {
     samples.extend(devices());
     samples.extend(graphics());
     samples.extend(running());
+    samples.extend(own_samples::all());
+    samples.extend(samples_own::own());
     samples
 }
 
@@ -52,22 +93,26 @@ fn machines() -> Vec<Sample> {
     let machine = |machine: QemuMachine| move |vm: &mut Vm| vm.options.qemu.machine = machine;
     vec![
         with("plain", &[Feature::GracefulStop], |_| {}),
-        with("q35", &[], machine(QemuMachine::Q35)),
-        with(
+        qemu("q35", &[], machine(QemuMachine::Q35)),
+        qemu(
             "other-machine",
             &[],
             machine(QemuMachine::Other("pc-q35-7.2".to_owned())),
         ),
-        with("virt", &[], |vm| {
-            vm.arch = Arch::Aarch64;
-            vm.options.qemu.machine = QemuMachine::Virt;
+        with("virt", &[], on_aarch64),
+        with("virt-devices", &[], |vm| {
+            on_aarch64(vm);
+            vm.volumes.push(volume("var.img"));
+            vm.interfaces
+                .push(interface("vm-web", InterfaceKind::Tap { vhost: false }));
+            vm.vsock = Some(42.try_into().unwrap());
         }),
-        with("machine-opts", &[], |vm| {
+        qemu("machine-opts", &[], |vm| {
             let opts = [("acpi", "on"), ("pcie", "on"), ("rtc", "on")];
             let opts = opts.map(|(key, value)| (key.to_owned(), value.to_owned()));
             vm.options.qemu.machine_opts = Some(opts.into());
         }),
-        with("machine-opts-accel", &[], |vm| {
+        qemu("machine-opts-accel", &[], |vm| {
             let opts = [("accel".to_owned(), "tcg".to_owned())];
             vm.options.qemu.machine_opts = Some(opts.into());
         }),
@@ -78,17 +123,34 @@ fn machines() -> Vec<Sample> {
     ]
 }
 
+fn on_aarch64(vm: &mut Vm) {
+    vm.arch = Arch::Aarch64;
+    vm.options.qemu.machine = QemuMachine::Virt;
+}
+
 fn memory() -> Vec<Sample> {
     let balloon = |deflate_on_oom| Balloon {
         initial_mib: 0,
         deflate_on_oom,
     };
     vec![
-        with("balloon", &[Feature::Balloon], |vm| {
-            vm.memory.balloon = Some(balloon(true))
-        }),
-        with("balloon-kept", &[Feature::KeepBalloonOnOom], |vm| {
-            vm.memory.balloon = Some(balloon(false));
+        with(
+            "balloon",
+            &[Feature::Balloon, Feature::DeflateOnOom],
+            |vm| vm.memory.balloon = Some(balloon(true)),
+        ),
+        with(
+            "balloon-kept",
+            &[Feature::Balloon, Feature::KeepBalloonOnOom],
+            |vm| {
+                vm.memory.balloon = Some(balloon(false));
+            },
+        ),
+        with("balloon-inflated", &[Feature::InitialBalloon], |vm| {
+            vm.memory.balloon = Some(Balloon {
+                initial_mib: 128,
+                ..balloon(true)
+            });
         }),
         with("hugepages", &[Feature::Hugepages], |vm| {
             vm.memory.hugepages = true
@@ -98,6 +160,13 @@ fn memory() -> Vec<Sample> {
             vm.memory.hotplug = Some(Hotplug {
                 max_mib: 1024,
                 plugged_mib: 256,
+            });
+        }),
+        with("hotplug-empty", &[Feature::HotplugMem], |vm| {
+            vm.options.qemu.machine = QemuMachine::Q35;
+            vm.memory.hotplug = Some(Hotplug {
+                max_mib: 1024,
+                plugged_mib: 0,
             });
         }),
     ]
@@ -144,6 +213,25 @@ fn volumes() -> Vec<Sample> {
                 vm.volumes.push(volume("/dev/vg/data"));
             },
         ),
+        with("several-volumes", &[], |vm| {
+            vm.volumes.push(volume("var.img"));
+            vm.volumes.push(Volume {
+                access: Access::ReadOnly,
+                ..volume("/dev/vg/data")
+            });
+        }),
+        with("serial", &[Feature::VolumeSerial], |vm| {
+            vm.volumes.push(Volume {
+                serial: Some("backup".to_owned()),
+                ..volume("backup.img")
+            });
+        }),
+        with("direct", &[Feature::VolumeDirect], |vm| {
+            vm.volumes.push(Volume {
+                direct: true,
+                ..volume("direct.img")
+            });
+        }),
         with(
             "qcow2",
             &[Feature::Qcow2],
@@ -186,6 +274,9 @@ pub fn virtiofs(socket: &str) -> ShareProto {
 
 fn shares() -> Vec<Sample> {
     vec![
+        with("9p-writable", &[Feature::NineP], |vm| {
+            vm.shares.push(share("files", nine_p(SecurityModel::None)));
+        }),
         with("9p", &[Feature::NineP, Feature::NinePReadOnly], |vm| {
             let mut share = share("files", nine_p(SecurityModel::None));
             share.source = "/srv/a, b".into();
@@ -203,15 +294,19 @@ fn shares() -> Vec<Sample> {
             vm.shares
                 .push(share("files", virtiofs("web-virtiofs-files.sock")));
         }),
-        with("virtiofs-hugepages", &[], |vm| {
-            vm.memory.hugepages = true;
-            vm.shares
-                .push(share("files", virtiofs("web-virtiofs-files.sock")));
-        }),
-        with("root-9p", &[], |vm| {
+        with(
+            "virtiofs-hugepages",
+            &[Feature::Virtiofs, Feature::Hugepages],
+            |vm| {
+                vm.memory.hugepages = true;
+                vm.shares
+                    .push(share("files", virtiofs("web-virtiofs-files.sock")));
+            },
+        ),
+        with("root-9p", &[Feature::NineP, Feature::NinePReadOnly], |vm| {
             vm.store.kind = StoreKind::Share(RootShare::NineP)
         }),
-        with("root-virtiofs", &[], |vm| {
+        with("root-virtiofs", &[Feature::Virtiofs], |vm| {
             vm.store.kind = StoreKind::Share(RootShare::Virtiofs)
         }),
     ]
@@ -276,6 +371,17 @@ fn network() -> Vec<Sample> {
             vm.interfaces
                 .push(interface("vm-web", InterfaceKind::Tap { vhost: false }));
         }),
+        with("tap-vhost", &[Feature::TapVhost], |vm| {
+            vm.interfaces
+                .push(interface("vm-web", InterfaceKind::Tap { vhost: true }));
+        }),
+        with("tap-several", &[Feature::Tap], |vm| {
+            vm.vcpu = 4.try_into().unwrap();
+            for id in ["vm-a", "vm-b"] {
+                vm.interfaces
+                    .push(interface(id, InterfaceKind::Tap { vhost: false }));
+            }
+        }),
         with("tap-queues", &[Feature::TapVhost], |vm| {
             vm.vcpu = 4.try_into().unwrap();
             vm.interfaces
@@ -285,7 +391,7 @@ fn network() -> Vec<Sample> {
             vm.interfaces.push(interface("mv0", macvtap()));
             vm.interfaces.push(interface("mv1", macvtap()));
         }),
-        with("macvtap-queues", &[], |vm| {
+        with("macvtap-queues", &[Feature::Macvtap], |vm| {
             vm.vcpu = 2.try_into().unwrap();
             vm.interfaces.push(interface("mv0", macvtap()));
             vm.interfaces.push(interface("mv1", macvtap()));
@@ -323,7 +429,7 @@ fn devices() -> Vec<Sample> {
                 qemu: QemuDevice::default(),
             });
         }),
-        with("root-port", &[Feature::PcieRootPorts], |vm| {
+        qemu("root-port", &[Feature::PcieRootPorts], |vm| {
             vm.options.qemu.pcie_root_ports.push(root_port);
         }),
         with("vsock", &[Feature::Vsock], |vm| {
@@ -358,7 +464,11 @@ fn graphics() -> Vec<Sample> {
             &[Feature::Graphics],
             graphics(GraphicsBackend::Gtk, None),
         ),
-        with("cocoa", &[], graphics(GraphicsBackend::Cocoa, None)),
+        with(
+            "cocoa",
+            &[Feature::Graphics],
+            graphics(GraphicsBackend::Cocoa, None),
+        ),
         with(
             "headless",
             &[Feature::Headless],
@@ -380,15 +490,19 @@ fn graphics() -> Vec<Sample> {
 fn running() -> Vec<Sample> {
     vec![
         with("no-socket", &[], |vm| vm.socket = None),
-        with("no-serial", &[], |vm| {
+        qemu("no-serial", &[], |vm| {
             vm.options.qemu.serial_console = false
         }),
         with("kernel-params", &[], |vm| {
             vm.boot.kernel_params = vec!["quiet".to_owned(), "user.param=2".to_owned()];
         }),
-        with("extra-args", &[], |vm| {
+        qemu("extra-args", &[], |vm| {
             let args = ["-rtc", "base=localtime"].map(str::to_owned);
             vm.options.qemu.extra_args = args.into();
+            vm.extra_args_script = Some("/srv/more-args".into());
+            vm.pre_start = "echo starting".to_owned();
+        }),
+        with("scripts", &[], |vm| {
             vm.extra_args_script = Some("/srv/more-args".into());
             vm.pre_start = "echo starting".to_owned();
         }),

@@ -45,6 +45,13 @@ struct Found {
 
 impl Found {
     fn on(host: &Host, hypervisor: Hypervisor) -> Self {
+        if hypervisor == Hypervisor::Alioth {
+            return Self {
+                hypervisor,
+                program: None,
+                version: Some(host::alioth::VERSION.to_string()),
+            };
+        }
         let name = host::probe::program_name(hypervisor, native());
         let program = host::program::find_in(name, &host.programs);
         let features = program
@@ -116,7 +123,8 @@ fn print_found(found: &[Found]) {
         let place = match (&one.program, &one.version) {
             (Some(program), Some(version)) => format!("{version}, {}", program.display()),
             (Some(program), None) => program.display().to_string(),
-            (None, _) => "-".to_owned(),
+            (None, Some(version)) => format!("{version}, built in"),
+            (None, None) => "-".to_owned(),
         };
         println!(
             "{:18}  {:7}  {place}",

@@ -52,7 +52,7 @@ impl AgentPort {
     }
 
     /// Passes on what the client says.
-    pub fn from_client(&mut self) {
+    pub fn hear_client(&mut self) {
         let (Some(client), Some(terminal)) = (&mut self.client, &mut self.terminal) else {
             return;
         };
@@ -62,7 +62,7 @@ impl AgentPort {
     }
 
     /// Passes on what the agent says.
-    pub fn from_agent(&mut self) {
+    pub fn hear_agent(&mut self) {
         let Some(terminal) = &mut self.terminal else {
             return;
         };

@@ -17,6 +17,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::agent_port::AgentPort;
 use super::escape::Escape;
+use super::events::Events;
+use super::halt::{Halt, processors_ran_ns};
 use super::outlet::{Waiting, Wrote};
 use super::{Kept, agent_socket_of, inherited, raw, socket_of};
 use crate::socket;
@@ -61,7 +63,11 @@ struct Keeper {
     escape: Option<Escape>,
     clients: Vec<Client>,
     agent: Option<AgentPort>,
-    end_asked: Option<Instant>,
+    halt: Option<Halt>,
+    events: Option<Events>,
+    /// When the end was asked for, by a person or by what the guest did.
+    ending: Option<Instant>,
+    at_console: bool,
 }
 
 struct Client {
@@ -88,6 +94,11 @@ impl Keeper {
             input: own(std::io::stdin().as_fd()),
             output: own(std::io::stdout().as_fd()),
             escape: kept.escape.then(Escape::default),
+            halt: kept.halts.then(Halt::default),
+            events: match kept.events {
+                Some(number) => Some(Events::new(inherited(number)?)),
+                None => None,
+            },
             kept,
             master,
             hypervisor,
@@ -95,7 +106,8 @@ impl Keeper {
             printed: Waiting::default(),
             typed: Waiting::default(),
             clients: Vec::new(),
-            end_asked: None,
+            ending: None,
+            at_console: false,
         })
     }
 
@@ -108,7 +120,7 @@ impl Keeper {
         if self.agent.is_some() {
             let _ = std::fs::remove_file(agent_socket_of(&self.kept.vm));
         }
-        Ok(self.end_asked.is_some())
+        Ok(self.at_console)
     }
 
     /// Waits for something to do and does it; says whether the hypervisor still runs.
@@ -116,13 +128,13 @@ impl Keeper {
         let events = self.wait()?;
         let has = |what: What| events.iter().any(|(source, _)| *source == what);
         if has(What::Master) {
-            self.from_guest();
+            self.read_guest();
         }
         if has(What::Typed) && self.typed.write_to(&self.master) == Wrote::Gone {
             self.typed.clear();
         }
         if has(What::Input) {
-            self.from_input();
+            self.read_input();
         }
         if has(What::Output) {
             self.print();
@@ -137,6 +149,10 @@ impl Keeper {
         }
         self.clients.retain(|client| !client.gone);
         self.attend_agent(&events);
+        if has(What::Events) {
+            self.read_events();
+        }
+        self.look_for_halt();
         self.insist();
         Ok(!has(What::Hypervisor))
     }
@@ -166,6 +182,9 @@ impl Keeper {
             };
             let flags = PollFlags::IN | writes;
             sources.push((What::Client(index), client.stream.as_fd(), flags));
+        }
+        if let Some(events) = &self.events {
+            sources.push((What::Events, events.pipe.as_fd(), PollFlags::IN));
         }
         if let Some(agent) = &self.agent {
             match &agent.client {
@@ -197,11 +216,48 @@ impl Keeper {
     /// For ever, unless there is something to look after.
     fn patience(&self) -> Option<Duration> {
         let seeks = self.agent.as_ref().is_some_and(|a| a.terminal.is_none());
-        // A slave that nobody has open yet hangs up: the master is not looked at in a loop.
-        (seeks || self.end_asked.is_some()).then_some(Duration::from_millis(20))
+        if seeks || self.ending.is_some() {
+            Some(Duration::from_millis(20))
+        } else {
+            self.may_have_halted().then_some(Duration::from_millis(500))
+        }
     }
 
-    fn from_guest(&mut self) {
+    fn may_have_halted(&self) -> bool {
+        self.halt.is_some() && Halt::is_said(&self.remembered.end(256))
+    }
+
+    /// A guest that halts ends its VM, as one that powers off.
+    fn look_for_halt(&mut self) {
+        if !self.may_have_halted() {
+            self.halt = self.halt.take().map(|_| Halt::default());
+            return;
+        }
+        let ran = processors_ran_ns(Path::new("/proc"), self.kept.hypervisor);
+        if let (Some(halt), Some(ran)) = (&mut self.halt, ran)
+            && halt.stands_still(ran, Instant::now())
+        {
+            self.end();
+        }
+    }
+
+    /// A guest that restarts ends its VM: it is started anew by whoever started it.
+    fn read_events(&mut self) {
+        match self.events.as_mut().map(Events::read) {
+            Some(Some(true)) => self.end(),
+            Some(None) => self.events = None,
+            _ => {}
+        }
+    }
+
+    fn end(&mut self) {
+        if self.ending.is_none() {
+            self.ending = Some(Instant::now());
+            let _ = pidfd_send_signal(&self.hypervisor, rustix::process::Signal::TERM);
+        }
+    }
+
+    fn read_guest(&mut self) {
         let mut buffer = [0; 4096];
         match self.master.read(&mut buffer) {
             Ok(count) if count > 0 => self.said(&buffer[..count]),
@@ -221,7 +277,7 @@ impl Keeper {
         }
     }
 
-    fn from_input(&mut self) {
+    fn read_input(&mut self) {
         let mut buffer = [0; 1024];
         let read = self.input.as_mut().map(|input| input.read(&mut buffer));
         match read {
@@ -238,18 +294,15 @@ impl Keeper {
         };
         let typed = escape.read(bytes);
         self.typed.push(&typed.bytes, TYPED);
-        if typed.end && self.end_asked.is_none() {
-            self.end_asked = Some(Instant::now());
-            let _ = pidfd_send_signal(&self.hypervisor, rustix::process::Signal::TERM);
+        if typed.end {
+            self.at_console = true;
+            self.end();
         }
     }
 
     /// An end that was asked for comes, whatever the hypervisor makes of SIGTERM.
     fn insist(&self) {
-        if self
-            .end_asked
-            .is_some_and(|since| since.elapsed() > END_TIME)
-        {
+        if self.ending.is_some_and(|since| since.elapsed() > END_TIME) {
             let _ = pidfd_send_signal(&self.hypervisor, rustix::process::Signal::KILL);
         }
     }
@@ -304,8 +357,8 @@ impl Keeper {
         for (source, _) in events {
             match source {
                 What::AgentCaller => agent.accept(),
-                What::AgentClient => agent.from_client(),
-                What::Agent => agent.from_agent(),
+                What::AgentClient => agent.hear_client(),
+                What::Agent => agent.hear_agent(),
                 _ => {}
             }
         }
@@ -353,6 +406,7 @@ enum What {
     AgentCaller,
     AgentClient,
     Agent,
+    Events,
 }
 
 /// Signals of the terminal and of service managers are the hypervisor's: it ends, then we do.

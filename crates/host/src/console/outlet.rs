@@ -42,6 +42,12 @@ impl Waiting {
         self.bytes.iter().copied().collect()
     }
 
+    /// The last of them, so many at most.
+    pub fn end(&self, most: usize) -> Vec<u8> {
+        let skipped = self.bytes.len().saturating_sub(most);
+        self.bytes.range(skipped..).copied().collect()
+    }
+
     pub fn clear(&mut self) {
         self.bytes.clear();
     }

@@ -2,7 +2,7 @@
 
 use backend::control::{Api, Control};
 
-use super::{Error, qemu};
+use super::{Error, cloud_hypervisor, crosvm, firecracker, kvmtool, qemu};
 use crate::process::Process;
 
 /// What a VM is doing.
@@ -58,9 +58,23 @@ pub fn connect(control: &Control) -> Result<Box<dyn Client>, Error> {
     match &control.api {
         Api::None => Err(Error::NoSocket),
         Api::Qmp { socket } => Ok(Box::new(qemu::connect(socket)?)),
-        Api::CloudHypervisor { .. }
-        | Api::Firecracker { .. }
-        | Api::Crosvm { .. }
-        | Api::Kvmtool { .. } => Err(Error::NoSocket),
+        Api::CloudHypervisor { socket } => Ok(Box::new(cloud_hypervisor::connect(socket)?)),
+        Api::Firecracker { socket } => Ok(Box::new(firecracker::connect(socket)?)),
+        Api::Kvmtool {
+            socket,
+            has_balloon,
+        } => {
+            let balloon = has_balloon.then_some(control.mem_mib);
+            Ok(Box::new(kvmtool::connect(socket, balloon)?))
+        }
+        Api::Crosvm {
+            program,
+            socket,
+            has_balloon,
+        } => {
+            let balloon = has_balloon.then_some(control.mem_mib);
+            let crosvm = crosvm::connect(program, socket, &control.vm, balloon)?;
+            Ok(Box::new(crosvm))
+        }
     }
 }

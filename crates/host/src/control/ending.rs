@@ -114,7 +114,7 @@ impl Asking<'_> {
                 // It ended of itself, or was just told by an earlier press.
                 Err(_) if self.running.wait(Duration::ZERO) => return Ok(true),
                 // Still booting: it is asked again.
-                Err(Error::Agent(_)) => {}
+                Err(error) if error.is_for_now() => {}
                 Err(error) if self.running.wait(PATIENCE) => {
                     tracing::debug!("the hypervisor ended while it was asked: {error}");
                     return Ok(true);

@@ -27,6 +27,18 @@ pub struct Features {
     pub options: BTreeSet<String>,
 }
 
+impl Features {
+    /// Of the hypervisor that is built in.
+    pub fn built_in() -> Self {
+        Self {
+            version: crate::alioth::VERSION,
+            sandbox: false,
+            io_uring: true,
+            options: BTreeSet::new(),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Entry {
     stamp: Stamp,
@@ -58,8 +70,12 @@ fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
         return Ok(Features {
             version: version(program, asking_version(hypervisor), first_version)?,
             sandbox: false,
-            io_uring: false,
-            options: long_options(&help(program, hypervisor)),
+            // Every build of these has it; firecracker in `Async`.
+            io_uring: matches!(
+                hypervisor,
+                Hypervisor::Alioth | Hypervisor::Firecracker | Hypervisor::Stratovirt
+            ),
+            options: options(program, hypervisor),
         });
     }
     // A build without seccomp ends with an error at `-sandbox`, before it looks at `--version`.
@@ -75,10 +91,19 @@ fn ask(program: &Path, hypervisor: Hypervisor) -> Result<Features, Error> {
 
 fn asking_version(hypervisor: Hypervisor) -> &'static [&'static str] {
     match hypervisor {
-        Hypervisor::Kvmtool => &["version"],
+        Hypervisor::Kvmtool | Hypervisor::Crosvm => &["version"],
         Hypervisor::Stratovirt => &["-version"],
         _ => &["--version"],
     }
+}
+
+/// Options and, of crosvm, which builds lack some of, commands.
+fn options(program: &Path, hypervisor: Hypervisor) -> BTreeSet<String> {
+    let mut options = long_options(&help(program, hypervisor));
+    if hypervisor == Hypervisor::Crosvm {
+        options.extend(commands(&printed(program, &["--help"])));
+    }
+    options
 }
 
 /// What the program prints of its options; empty where it prints nothing.
@@ -89,10 +114,12 @@ fn help(program: &Path, hypervisor: Hypervisor) -> String {
         Hypervisor::Stratovirt => &["-h"],
         _ => &["--help"],
     };
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output();
+    printed(program, arguments)
+}
+
+fn printed(program: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(program);
+    let output = command.args(arguments).stdin(Stdio::null()).output();
     // Some print it on stderr, and end with an error.
     output.map_or_else(
         |_| String::new(),
@@ -102,6 +129,16 @@ fn help(program: &Path, hypervisor: Hypervisor) -> String {
                 .concat()
         },
     )
+}
+
+/// The first words of the lines below `Commands:`, of which those that go on have a deeper indent.
+fn commands(help: &str) -> Vec<String> {
+    let (_, list) = help.split_once("\nCommands:\n").unwrap_or_default();
+    list.lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| Some(line.split_whitespace().next()?.to_owned()))
+        .collect()
 }
 
 /// Words that begin with `--`, without what follows their name.
@@ -222,11 +259,41 @@ mod tests {
         let found: Vec<String> = long_options(help).into_iter().collect();
         assert_eq!(found, ["--mem", "--no-smt", "--pci-hotplug-slots", "--x-y"]);
     }
+
+    /// From Cloud Hypervisor 54 and Firecracker 1.17.
+    #[test]
+    fn options_of_real_help() {
+        let help = "      --landlock\n          enable/disable Landlock.\n      --landlock-rules <landlock-rules>...\n          Landlock parameters \"path=<path/to/{file/dir}>,access=[rw]\"\n      --watchdog\n          Enable virtio-watchdog\n  -V, --version";
+        let found: Vec<String> = long_options(help).into_iter().collect();
+        assert_eq!(
+            found,
+            ["--landlock", "--landlock-rules", "--version", "--watchdog"]
+        );
+        let help =
+            "  --enable-pci                                              Enables PCIe support.";
+        assert!(long_options(help).contains("--enable-pci"));
+    }
+
+    #[test]
+    fn crosvms_commands_are_read_off_help() {
+        let help = "Options:\n  --help            display\n\nCommands:\n  balloon           Set balloon size\n  make_rt           Enables real-time vcpu priority\n                    with `--delay-rt`\n  create_qcow2      Create Qcow2 image\n";
+        assert_eq!(commands(help), ["balloon", "make_rt", "create_qcow2"]);
+    }
     use std::os::unix::fs::PermissionsExt;
 
     #[rstest::rstest]
     #[case("cloud-hypervisor v41.0", Some(Version(41, 0, 0)))]
     #[case("Firecracker v1.9.1\n", Some(Version(1, 9, 1)))]
+    #[case(
+        "Firecracker v1.17.0-dev\n\n2026-11-25T13:23:24.612406752 [anonymous-instance:main] Firecracker exiting successfully. exit_code=0",
+        Some(Version(1, 17, 0))
+    )]
+    #[case(
+        "cloud-hypervisor v54.0.0\nMigration Protocol Versions: 0",
+        Some(Version(54, 0, 0))
+    )]
+    #[case("kvm tool 3.18.0\n", Some(Version(3, 18, 0)))]
+    #[case("crosvm 0.1.0\n", Some(Version(0, 1, 0)))]
     #[case("no number 7 here.", None)]
     fn versions(#[case] text: &str, #[case] expected: Option<Version>) {
         assert_eq!(first_version(text), expected);

@@ -1,5 +1,7 @@
 //! Reads what a hypervisor said before it failed, for a clearer message than its own.
 
+mod rust;
+
 use crate::kind::Kind;
 
 /// A failure that is known by its words.
@@ -11,6 +13,7 @@ pub enum Cause {
     NoFile { path: String },
     Denied { path: String },
     Interface { said: String },
+    Image { path: String },
 }
 
 impl std::fmt::Display for Cause {
@@ -28,6 +31,7 @@ impl std::fmt::Display for Cause {
             Self::Interface { said } => {
                 write!(f, "A network interface cannot be used: {said}")
             }
+            Self::Image { path } => write!(f, "The hypervisor cannot use the image `{path}`"),
         }
     }
 }
@@ -38,13 +42,15 @@ impl Cause {
             Self::PortTaken { .. } | Self::ImageInUse { .. } => Kind::Busy,
             Self::NoMemory => Kind::Hypervisor,
             Self::NoFile { .. } => Kind::NotFound,
-            Self::Denied { .. } | Self::Interface { .. } => Kind::Missing,
+            Self::Denied { .. } | Self::Interface { .. } | Self::Image { .. } => Kind::Missing,
         }
     }
 
     /// The first line that is understood.
     pub fn of(said: &str) -> Option<Self> {
-        said.lines().find_map(Self::of_line)
+        rust::firecracker(said)
+            .or_else(|| rust::cloud_hypervisor(said))
+            .or_else(|| said.lines().find_map(Self::of_line))
     }
 
     fn of_line(line: &str) -> Option<Self> {
@@ -57,13 +63,21 @@ impl Cause {
                 said: last_line(line),
             });
         }
-        if line.contains("Cannot allocate memory") {
+        if line.contains("Cannot allocate memory") || line.ends_with("Fatal: out of memory") {
             return Some(Self::NoMemory);
         }
         if line.contains("/dev/net/tun") || line.contains("bridge helper failed") {
             return Some(Self::Interface {
                 said: last_line(line),
             });
+        }
+        if line.contains("creation of one has failed because") {
+            let said = last_line(line);
+            return Some(Self::Interface { said });
+        }
+        if let Some(path) = between(line, "Loading disk image '", "' failed") {
+            let path = path.to_owned();
+            return Some(Self::Image { path });
         }
         let path = || between(line, "Could not open '", "'").map(str::to_owned);
         if line.ends_with("No such file or directory") {
@@ -89,12 +103,44 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
         .map(|(inside, _)| inside)
 }
 
-/// Last line with something in it, without the program's name before it.
+/// What a hypervisor said last, with the causes that crosvm and Cloud Hypervisor give in
+/// lines of their own.
+pub fn summary(said: &str) -> String {
+    if let Some(chain) = rust::chain(said) {
+        return chain;
+    }
+    let Some((_, reason)) = said.rsplit_once("ERROR crosvm] exiting with error ") else {
+        return last_line(said);
+    };
+    let mut lines = reason.lines().map(str::trim);
+    let first = lines.next().unwrap_or_default();
+    let first = first.split_once(": ").map_or(first, |(_, rest)| rest);
+    let causes = lines
+        .skip_while(|line| *line != "Caused by:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .map(|line| match line.split_once(": ") {
+            Some((number, rest)) if number.parse::<u8>().is_ok() => rest,
+            _ => line,
+        });
+    std::iter::once(first)
+        .chain(causes)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// Last line that says something, without the program's name before it; of an error with causes
+/// under it, as StratoVirt prints them, the last two.
 pub fn last_line(said: &str) -> String {
+    if let Some((_, causes)) = said.rsplit_once("Caused by:") {
+        return last_causes(causes);
+    }
+    // lkvm's last, after the one that says why.
+    let says_nothing = |line: &str| line.is_empty() || line == "Fatal: Initialisation failed";
     let line = said
         .lines()
         .rev()
-        .find(|line| !line.trim().is_empty())
+        .find(|line| !says_nothing(line.trim()))
         .unwrap_or("");
     let line = line.trim();
     match line.split_once(": ") {
@@ -103,9 +149,31 @@ pub fn last_line(said: &str) -> String {
     }
 }
 
+fn last_causes(causes: &str) -> String {
+    let lines = causes.lines().map(str::trim);
+    let lines = lines.take_while(|line| !line.starts_with("Stack backtrace"));
+    let causes: Vec<&str> = lines
+        .filter(|line| !line.is_empty())
+        .map(|line| match line.split_once(": ") {
+            Some((number, cause)) if number.parse::<u32>().is_ok() => cause,
+            _ => line,
+        })
+        .collect();
+    causes[causes.len().saturating_sub(2)..].join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_an_error_with_causes_the_last_two_are_told() {
+        let said = "2026-11-25T14:55:22.1: [1][1][src/main.rs:101]:ERROR: Failed to realize standard VM.\n\nCaused by:\n    0: add vhost-vsock-pci fail.\n    1: Failed to open /dev/vhost-vsock for vhost backend.\n    2: No such file or directory (os error 2)\n\nStack backtrace:\n   0: <unknown>\n";
+        assert_eq!(
+            last_line(said),
+            "Failed to open /dev/vhost-vsock for vhost backend.: No such file or directory (os error 2)"
+        );
+    }
 
     #[rstest::rstest]
     #[case(
@@ -132,8 +200,41 @@ mod tests {
         "qemu-system-x86_64: could not configure /dev/net/tun (vm-a): Device or resource busy",
         "A network interface cannot be used: could not configure /dev/net/tun (vm-a): Device or resource busy"
     )]
+    #[case(
+        "  Error: Loading disk image './x.img' failed\n  Fatal: Initialisation failed",
+        "The hypervisor cannot use the image `./x.img`"
+    )]
+    #[case(
+        "  Fatal: out of memory",
+        "The host has not enough memory for the guest"
+    )]
+    #[case(
+        "  Warning: Config tap device error. Are you root?\nYou have requested a TAP device, but creation of one has failed because: Device or resource busy",
+        "A network interface cannot be used: You have requested a TAP device, but creation of one has failed because: Device or resource busy"
+    )]
     fn known_failures(#[case] said: &str, #[case] expected: &str) {
         assert_eq!(Cause::of(said).unwrap().to_string(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "[2026-11-25T14:40:45.95+00:00 ERROR crosvm] exiting with error 1: open_disk_file failed\n\nCaused by:\n    failed to open disk file \"none.img\": No such file or directory (os error 2)\n",
+        "open_disk_file failed: failed to open disk file \"none.img\": No such file or directory (os error 2)"
+    )]
+    #[case(
+        "x\n[2026-11-25T14:40:46.46+00:00 ERROR crosvm] exiting with error 1: failed to create virtio device\n\nCaused by:\n    0: failed to open virtual socket device /dev/vhost-vsock\n    1: No such file or directory (os error 2)\n",
+        "failed to create virtio device: failed to open virtual socket device /dev/vhost-vsock: No such file or directory (os error 2)"
+    )]
+    #[case(
+        "[2026-11-25T14:40:46.25+00:00 ERROR crosvm] exiting with error 1: \"/nope\" is not a directory, cannot create jail\n",
+        "\"/nope\" is not a directory, cannot create jail"
+    )]
+    #[case(
+        "  Error: KVM_CREATE_VM ioctl\n  Fatal: Initialisation failed\n",
+        "KVM_CREATE_VM ioctl"
+    )]
+    fn causes_are_told(#[case] said: &str, #[case] expected: &str) {
+        assert_eq!(summary(said), expected);
     }
 
     #[test]

@@ -110,20 +110,16 @@ fn serve(options: &str, parent: &File) -> Result<(), Error> {
     let read_only = extra.readonly || share.access == Access::ReadOnly;
     restrict(&extra, config.inode_file_handles)?;
     let backend = |error: std::io::Error| Error::Backend(error.to_string());
+    // crosvm asks the daemon for the tag; other hypervisors know it.
+    let builder = VhostUserFsBackendBuilder::default()
+        .set_thread_pool_size(threads)
+        .set_tag(Some(share.tag));
     if read_only {
-        serve_files(
-            PassthroughFsRo::new(config).map_err(backend)?,
-            sandboxed,
-            threads,
-            parent,
-        )
+        let files = PassthroughFsRo::new(config).map_err(backend)?;
+        serve_files(builder, files, sandboxed, parent)
     } else {
-        serve_files(
-            PassthroughFs::new(config).map_err(backend)?,
-            sandboxed,
-            threads,
-            parent,
-        )
+        let files = PassthroughFs::new(config).map_err(backend)?;
+        serve_files(builder, files, sandboxed, parent)
     }
 }
 
@@ -261,16 +257,15 @@ fn restrict(extra: &Extra, handles: InodeFileHandlesMode) -> Result<(), Error> {
 }
 
 fn serve_files<F>(
+    builder: VhostUserFsBackendBuilder,
     files: F,
     mut listener: Listener,
-    threads: usize,
     mut parent: &File,
 ) -> Result<(), Error>
 where
     F: FileSystem + SerializableFileSystem + Send + Sync + 'static,
 {
     let failed = |error: &dyn std::fmt::Display| Error::Backend(error.to_string());
-    let builder = VhostUserFsBackendBuilder::default().set_thread_pool_size(threads);
     let backend = Arc::new(builder.build(files).map_err(|error| failed(&error))?);
     let memory = GuestMemoryAtomic::new(GuestMemoryMmap::new());
     let mut daemon =

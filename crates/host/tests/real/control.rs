@@ -28,6 +28,7 @@ fn start(state: &Path, args: &[&str]) -> Option<(Reaped, Control)> {
         mem_mib: 64,
         api: Api::Qmp { socket },
         agent: None,
+        vsock: None,
     };
     Some((child, control))
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod console;
 mod control;
 mod exec;
 mod relay;
@@ -31,6 +32,10 @@ fn main() -> ExitCode {
         return code;
     }
     let trials = vec![
+        trial!(console::who_comes_late_sees_what_was_said_and_may_answer),
+        trial!(console::nobody_who_looks_away_holds_the_guest_up),
+        trial!(console::a_keeper_ends_with_a_hypervisor_that_was_killed),
+        trial!(console::ctrl_a_x_ends_even_what_ignores_it),
         trial!(control::a_guest_that_does_not_stop_is_ended),
         trial!(control::hurry_cuts_the_waiting),
         trial!(control::pause_resume_and_balloon),

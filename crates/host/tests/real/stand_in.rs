@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use backend::control::{Api, Control};
-use backend::plan::{Action, Argv, Console, Plan};
+use backend::plan::{Action, Argv, Console, Leaving, Plan};
 use host::supervise::{self, Ended, Run};
 use host::virtiofs::{SERVE_COMMAND, Served, Server, Shares};
 use serde::Deserialize;
@@ -16,6 +16,12 @@ struct Exec {
     state: PathBuf,
     before: Vec<Action>,
     argv: Argv,
+    #[serde(default = "no_console")]
+    console: Console,
+}
+
+fn no_console() -> Console {
+    Console::None
 }
 
 #[derive(Deserialize)]
@@ -61,8 +67,10 @@ fn exec(told: &Exec) -> ExitCode {
             mem_mib: 64,
             api: Api::None,
             agent: None,
+            vsock: None,
         },
-        console: Console::None,
+        console: told.console,
+        leaving: Leaving::WithGuest,
     };
     let own = std::env::current_exe().expect("it runs");
     // As a careless parent might leave it.

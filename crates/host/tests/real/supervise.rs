@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use super::{processes_with, qemu, signal, state, text, told, wait_for, wait_for_control};
 
 fn run(state: &Path, program: &Path, args: &[String], served: Value) -> std::process::Command {
-    let control = json!({ "qmp": { "socket": "web.sock" } });
+    let control = json!({
+        "vm": "web", "mem_mib": 64, "api": { "qmp": { "socket": "web.sock" } }, "agent": null,
+    });
     let what = json!({
         "state": state, "program": program, "args": args, "control": control,
         "served": served, "stop_timeout_ms": 1500,

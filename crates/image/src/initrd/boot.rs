@@ -32,15 +32,16 @@ pub fn config(vm: &Vm, modules: Vec<String>) -> BootConfig {
     }
 }
 
-/// firecracker, kvmtool and stratovirt keep running after a power-off; cloud-hypervisor, crosvm,
+/// firecracker and kvmtool keep running after a power-off; cloud-hypervisor, crosvm,
 /// alioth and vfkit start the guest again after a reset. QEMU gets `-no-reboot`, and ends after
 /// either.
 fn leave(hypervisor: Hypervisor) -> Leave {
     match hypervisor {
         Hypervisor::Qemu => Leave::AsAsked,
-        Hypervisor::Firecracker | Hypervisor::Kvmtool | Hypervisor::Stratovirt => Leave::Reset,
+        Hypervisor::Firecracker | Hypervisor::Kvmtool => Leave::Reset,
         Hypervisor::CloudHypervisor
         | Hypervisor::Crosvm
+        | Hypervisor::Stratovirt
         | Hypervisor::Alioth
         | Hypervisor::Vfkit => Leave::PowerOff,
     }

@@ -10,13 +10,19 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use spec::Vm;
+use spec::vm::Arch;
 
 use crate::context::InitrdStep;
 use cpio::Archive;
 use modules::Modules;
 
-/// guest-init, static, as `build.rs` made it.
-const GUEST_INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-init"));
+/// guest-init, static, as `build.rs` made it; empty where it could not.
+const fn guest_init(arch: Arch) -> &'static [u8] {
+    match arch {
+        Arch::X86_64 => include_bytes!(concat!(env!("OUT_DIR"), "/guest-init-x86_64")),
+        Arch::Aarch64 => include_bytes!(concat!(env!("OUT_DIR"), "/guest-init-aarch64")),
+    }
+}
 
 /// Makes the initrd that ends in the guest's own init.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,8 +59,12 @@ pub enum InitrdError {
 }
 
 impl InitrdStep for OwnInitrd {
+    fn serves(&self, arch: Arch) -> bool {
+        !guest_init(arch).is_empty()
+    }
+
     fn identity(&self, vm: &Vm) -> Vec<u8> {
-        let mut identity = GUEST_INIT.to_vec();
+        let mut identity = guest_init(vm.arch).to_vec();
         identity.extend(boot::config(vm, Vec::new()).render().into_bytes());
         for wanted in wanted::modules(vm) {
             identity.extend(wanted.name.as_bytes());
@@ -98,7 +108,7 @@ fn write(vm: &Vm, directory: Option<&Path>, out: &mut dyn Write) -> Result<(), I
         0o644,
         config.as_bytes(),
     )?;
-    archive.file("init", 0o755, GUEST_INIT)?;
+    archive.file("init", 0o755, guest_init(vm.arch))?;
     Ok(archive.finish()?)
 }
 

@@ -14,6 +14,7 @@ use crate::debian::{
     Bootstrap, Flavour, Pool, bootstrap, debian_arch, guest_sources, lock_key, resolve, wanted,
 };
 use crate::error::Error;
+use crate::foreign::require_runnable;
 use crate::lock::{Entry, Lock, Package};
 use crate::store::{Digest, Store};
 
@@ -82,6 +83,8 @@ fn locked(
     if let Some(entry) = known {
         return Ok(entry.clone());
     }
+    // Before anything is fetched: nothing of it was built yet.
+    require_runnable(vm.arch, context.interrupted)?;
     let entry = resolve(debian, arch, flavour, context)?;
     lock.set(&key, entry.clone());
     Ok(entry)

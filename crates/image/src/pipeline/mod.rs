@@ -32,6 +32,9 @@ pub fn build(
     context: &BuildContext,
 ) -> Result<Built, Error> {
     context.check_interrupted()?;
+    if vm.boot.initrd.is_none() && !context.initrd.serves(vm.arch) {
+        return Err(Error::NoGuestInit { arch: vm.arch });
+    }
     let parts = match &vm.guest.source {
         GuestSource::Debian(source) => debian::build(vm, source, store, lock, context)?,
         GuestSource::Directory(tree) => directory::build(vm, tree, store, context)?,

@@ -11,6 +11,7 @@ use crate::context::BuildContext;
 use crate::customise::{self, Customisation, gather};
 use crate::disk::{DiskMaker, KernelVersion};
 use crate::error::{Error, io_at};
+use crate::foreign::require_runnable;
 use crate::hook::{Instructions, Output};
 use crate::store::{Digest, DigestBuilder, Seal, Staging, Store};
 use crate::workdir::WorkDir;
@@ -75,6 +76,7 @@ fn add(
 ) -> Result<PathBuf, Error> {
     let references = [recipe.kernel.entry.clone()];
     store.add(name, digest, &references, context.interrupted, |staging| {
+        require_runnable(vm.arch, context.interrupted)?;
         let release = recipe.kernel.files.release();
         let version = release.as_deref().and_then(KernelVersion::parse);
         let maker = DiskMaker::new(&vm.store.kind, version, context.interrupted)?;

@@ -9,11 +9,16 @@ use std::sync::atomic::AtomicBool;
 use image::{BuildContext, Built, Error, InitrdStep, Lock, Phase, Progress, Store, build};
 use spec::Vm;
 use spec::guest::{Debian, Guest, GuestSource, Network};
+use spec::vm::Arch;
 
 /// Writes what it was given instead of an initrd.
 pub struct FakeInitrd;
 
 impl InitrdStep for FakeInitrd {
+    fn serves(&self, _: Arch) -> bool {
+        true
+    }
+
     fn identity(&self, vm: &Vm) -> Vec<u8> {
         vm.name.as_bytes().to_vec()
     }

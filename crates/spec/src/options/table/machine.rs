@@ -11,7 +11,7 @@ const BALLOON: &[H] = &[
     H::Firecracker,
     H::Crosvm,
     H::Kvmtool,
-    H::Vfkit,
+    H::Stratovirt,
 ];
 const HUGEPAGES: &[H] = &[
     H::Qemu,

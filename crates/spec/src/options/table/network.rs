@@ -66,7 +66,7 @@ pub const OPTIONS: &[Opt] = &[
         "\"br0\"",
         "Bridge of the host that an interface of type `bridge` joins.",
     )
-    .on(&[H::Qemu, H::Stratovirt]),
+    .on(&[H::Qemu]),
     opt(
         "forwardPorts",
         TABLES,

@@ -67,5 +67,13 @@ pub const OPTIONS: &[Opt] = &[
         "{ \"tls.key\" = \"/run/keys/tls\" }",
         "systemd credentials for the guest: name to file on the host.",
     )
-    .on(&[H::Qemu, H::CloudHypervisor, H::Alioth]),
+    .on(&[
+        H::Qemu,
+        H::CloudHypervisor,
+        H::Firecracker,
+        H::Crosvm,
+        H::Kvmtool,
+        H::Stratovirt,
+        H::Alioth,
+    ]),
 ];

@@ -5,7 +5,14 @@ use crate::options::form::Form;
 use crate::options::{Default, Opt, Type, opt};
 use crate::vm::Hypervisor as H;
 
-const VIRTIOFS: &[H] = &[H::Qemu, H::CloudHypervisor, H::Crosvm, H::Alioth, H::Vfkit];
+const VIRTIOFS: &[H] = &[
+    H::Qemu,
+    H::CloudHypervisor,
+    H::Crosvm,
+    H::Stratovirt,
+    H::Alioth,
+    H::Vfkit,
+];
 const NINE_P: &[H] = &[H::Qemu, H::Crosvm, H::Kvmtool];
 
 pub const OPTIONS: &[Opt] = &[

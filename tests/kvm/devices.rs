@@ -1,0 +1,137 @@
+//! What the table says that a hypervisor can, seen from the guest.
+
+use std::time::{Duration, Instant};
+
+use harness::nested::{By, PATIENCE};
+use harness::{KvmHost, Nested, Outcome, check};
+
+use crate::definition::{CID, Guest, MEM_MIB, share};
+use crate::hypervisors::Hypervisor;
+use crate::suite::{self, Suite};
+
+pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
+    let place = suite.place(hypervisor, Guest::Devices, "devices")?;
+    let _turn = suite.turn(Guest::Devices);
+    let host = suite.host()?;
+    suite::prepare(
+        host,
+        &place,
+        "mkdir -p shared && echo of the host > shared/from-host",
+    )?;
+    let mut guest = suite.start_guest(&place, By::Run)?;
+    guest.wait_for_ssh()?;
+    if share(hypervisor).is_some() {
+        shared(host, &guest)?;
+    }
+    if hypervisor.has("vsock") {
+        vsock(host, &guest)?;
+    }
+    if hypervisor.has("balloon") {
+        balloon(&guest)?;
+    }
+    if hypervisor.has("pause and resume") {
+        pause(&guest)?;
+    }
+    console(host, &guest)?;
+    // Every hypervisor ends when its guest has powered off.
+    let _ = guest.ssh("systemctl poweroff");
+    guest.ends()?;
+    suite::no_socket_is_left(host, &place)
+}
+
+fn shared(host: &KvmHost, guest: &Nested<'_>) -> Outcome {
+    let seen = guest.ssh("cat /mnt/shared/from-host")?;
+    check!(
+        seen == "of the host",
+        "the guest sees `{seen}` in the share"
+    );
+    guest.ssh("echo of the guest > /mnt/shared/from-guest; sync")?;
+    let state = &guest.place().state;
+    let seen = host.run(&format!("cat {state}/shared/from-guest"))?;
+    check!(
+        seen == "of the guest",
+        "the host sees `{seen}` in the share"
+    );
+    Ok(())
+}
+
+/// Some hypervisors give the host a socket in the state directory, others an address.
+fn vsock(host: &KvmHost, guest: &Nested<'_>) -> Outcome {
+    guest.ssh("systemd-run -q socat VSOCK-LISTEN:1234,fork SYSTEM:'echo over vsock'")?;
+    let state = &guest.place().state;
+    let name = Guest::Devices.name();
+    let ask = format!(
+        "cd {state}; if test -S {name}-vsock.sock; \
+         then (echo CONNECT 1234; sleep 20) | socat -t 20 - UNIX-CONNECT:{name}-vsock.sock; \
+         else socat -u VSOCK-CONNECT:{CID}:1234 -; fi"
+    );
+    let start = Instant::now();
+    loop {
+        let answer = host.run(&ask);
+        if matches!(&answer, Ok(answer) if answer.ends_with("over vsock")) {
+            return Ok(());
+        }
+        check!(
+            start.elapsed() < PATIENCE / 4,
+            "the guest answers {answer:?} over vsock"
+        );
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn balloon(guest: &Nested<'_>) -> Outcome {
+    let free = || -> Outcome<u64> {
+        let available = guest.ssh("awk '/MemAvailable/ {print $2}' /proc/meminfo")?;
+        Ok(available.parse()?)
+    };
+    let before = free()?;
+    let small = MEM_MIB - 64;
+    let printed = guest.program(&format!("microvm-balloon {small}"))?;
+    check!(
+        printed.is_empty() || printed == small.to_string(),
+        "microvm-balloon {small} printed `{printed}`"
+    );
+    let start = Instant::now();
+    loop {
+        let after = free()?;
+        if after + 40_000 < before {
+            break;
+        }
+        check!(
+            start.elapsed() < PATIENCE / 4,
+            "MemAvailable was {before} kB and is {after} kB"
+        );
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    guest.program(&format!("microvm-balloon {MEM_MIB}"))?;
+    Ok(())
+}
+
+fn pause(guest: &Nested<'_>) -> Outcome {
+    check!(guest.greets(), "SSH does not greet before the pause");
+    guest.program("microvm-pause")?;
+    let status = guest.status()?;
+    check!(status["state"] == "paused", "the status is {status}");
+    check!(!guest.greets(), "SSH greets while the guest is paused");
+    guest.program("microvm-resume")?;
+    let status = guest.status()?;
+    check!(status["state"] == "running", "the status is {status}");
+    guest.ssh("true")?;
+    Ok(())
+}
+
+/// Who joins late sees what was said before.
+fn console(host: &KvmHost, guest: &Nested<'_>) -> Outcome {
+    guest.ssh("echo said before you came > /dev/console")?;
+    let place = guest.place();
+    let seen = host.run(&format!(
+        "cd {}; (sleep 5) | {}/bin/microvm-console 2>&1 || true",
+        place.state,
+        place.package.display()
+    ))?;
+    check!(
+        seen.contains("said before you came"),
+        "the console shows `{seen}`"
+    );
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Every hypervisor that is found, with real guests in an emulated host that has KVM.
+//!
+//! One definition serves all of them; what is tried beyond it is what `microvm hypervisors` says
+//! of each. A hypervisor that is built and found is tried: nothing here names one.
+
+mod boots;
+mod definition;
+mod devices;
+mod hypervisors;
+mod life;
+mod refusals;
+mod suite;
+
+use std::sync::Arc;
+
+use harness::Outcome;
+use libtest_mimic::{Arguments, Completion, Trial};
+
+use hypervisors::Hypervisor;
+use suite::Suite;
+
+type Test = fn(&Suite, &Hypervisor) -> Outcome;
+
+/// Alternating between the two guests, of which each runs once at a time.
+const TESTS: [(&str, Test); 4] = [
+    ("keeps_its_volume_and_survives_crashes", life::everything),
+    ("has_the_devices_of_the_table", devices::everything),
+    ("says_what_is_wrong_with_kvm", refusals::everything),
+    ("boots_in_a_row", boots::in_a_row),
+];
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // As many guests at once as the KVM host has processors.
+    arguments.test_threads.get_or_insert(2);
+    let hypervisors = hypervisors::all().expect("`microvm hypervisors --json` answers");
+    let suite = Arc::new(Suite::new(&hypervisors));
+    let trials = hypervisors
+        .into_iter()
+        .flat_map(|hypervisor| trials(hypervisor, &suite))
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Ends the KVM host: `exit` runs no destructors.
+    drop(Arc::into_inner(suite));
+    conclusion.exit();
+}
+
+fn trials(hypervisor: Hypervisor, suite: &Arc<Suite>) -> Vec<Trial> {
+    let name = hypervisor.name.clone();
+    if let Some(why) = skip_reason(&hypervisor) {
+        return vec![Trial::ignorable_test(name.clone(), move || {
+            println!("skipped: {name} in the KVM host: {why}");
+            Ok(Completion::ignored_with(why))
+        })];
+    }
+    let hypervisor = Arc::new(hypervisor);
+    let trial = |(test, run): (&str, Test)| {
+        let (suite, hypervisor) = (Arc::clone(suite), Arc::clone(&hypervisor));
+        Trial::test(format!("{name}::{test}"), move || {
+            run(&suite, &hypervisor).map_err(|failure| failure.to_string().into())
+        })
+    };
+    TESTS.into_iter().map(trial).collect()
+}
+
+/// Asks for the suite: a host under emulation keeps two processors busy for minutes.
+const ASKED: &str = "MICROVM_KVM_HOST";
+
+fn skip_reason(hypervisor: &Hypervisor) -> Option<String> {
+    if std::env::var_os(ASKED).is_none_or(|value| value != "1") {
+        return Some(format!("`{ASKED}=1` tries it"));
+    }
+    if let Some(why) = hypervisor.absent() {
+        return Some(why);
+    }
+    ["qemu-system-x86_64", "mmdebstrap", "mkfs.erofs", "ssh"]
+        .into_iter()
+        .find_map(harness::host::lacks)
+}

@@ -1,0 +1,81 @@
+//! A guest in which KVM works, for what a machine without it cannot try.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::ssh::{KVM_HOST, Ssh};
+use crate::{Fleet, Guest, Outcome};
+
+/// Longest that the KVM host may take to answer on a busy machine of two cores.
+const BOOT: Duration = Duration::from_secs(300);
+
+/// A directory that the KVM host sees at the same path as this machine does.
+pub struct Shared<'a> {
+    pub tag: &'a str,
+    pub path: &'a Path,
+}
+
+/// Runs until it is dropped; what is started in it ends with it.
+pub struct KvmHost {
+    guest: Guest,
+    ssh: Ssh,
+    _fleet: Fleet,
+}
+
+impl KvmHost {
+    /// Boots the VM `host` of a definition, in which `@shares@` stands for the directories.
+    pub fn start(definition: &str, shares: &[Shared<'_>]) -> Outcome<Self> {
+        let shares: String = shares.iter().map(Shared::entry).collect();
+        let fleet = Fleet::new(&definition.replace("@shares@", &shares))?;
+        fleet.build("host")?;
+        let mut guest = fleet.run("host")?;
+        let ssh = Ssh::new(fleet.path(), fleet.port("tcp:host"))?;
+        let start = Instant::now();
+        while !ssh.connects(KVM_HOST) {
+            if !guest.is_running()? || start.elapsed() > BOOT {
+                let tail = guest.tail();
+                return Err(format!("The KVM host did not answer; its end:\n{tail}").into());
+            }
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let host = Self {
+            guest,
+            ssh,
+            _fleet: fleet,
+        };
+        host.run("systemctl start systemd-modules-load.service; test -c /dev/kvm")
+            .map_err(|failure| format!("KVM does not work in the KVM host: {failure}"))?;
+        Ok(host)
+    }
+
+    /// Runs a command line as root; gives its stdout.
+    pub fn run(&self, line: &str) -> Outcome<String> {
+        self.ssh.run(KVM_HOST, line)
+    }
+
+    pub fn ssh(&self) -> &Ssh {
+        &self.ssh
+    }
+
+    /// The process on this machine.
+    pub fn pid(&self) -> u32 {
+        self.guest.pid()
+    }
+}
+
+impl Drop for KvmHost {
+    fn drop(&mut self) {
+        self.ssh.forget(KVM_HOST);
+    }
+}
+
+impl Shared<'_> {
+    fn entry(&self) -> String {
+        let path = self.path.display();
+        let tag = self.tag;
+        format!(
+            "\n    {{ tag = \"{tag}\", source = \"{path}\", mountPoint = \"{path}\", \
+             proto = \"virtiofs\", readOnly = true }},"
+        )
+    }
+}
