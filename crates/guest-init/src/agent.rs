@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use guest_init::config::Agent;
 
+use crate::shutdown;
+
 /// How it is called in the guest's list of processes.
 const NAME: &str = "microvm-agent";
 
@@ -30,8 +32,8 @@ pub fn is_asked_for() -> bool {
 
 /// Starts it; a guest without it still boots, and says so.
 pub fn start(agent: &Agent) {
-    // /init is deleted, but not its inode.
-    let started = Command::new("/proc/self/exe")
+    // The copy that stays anyway: memory for /init, which is deleted, is given back.
+    let started = Command::new(shutdown::PROGRAM)
         .arg0(NAME)
         .args(agent.words())
         .env_clear()
@@ -47,8 +49,10 @@ pub fn start(agent: &Agent) {
 
 /// Serves for as long as the guest runs.
 pub fn run() -> ! {
-    // The guest's init is its parent; no terminal's signals reach it.
+    // No terminal's signals reach it.
     let _ = nix::unistd::setsid();
+    // Else it is called `exe`, after what was executed.
+    let _ = nix::sys::prctl::set_name(c"microvm-agent");
     let words: Vec<String> = std::env::args().skip(1).collect();
     let agent = match &words[..] {
         [kind, name] => Agent::parse(kind, name),

@@ -49,7 +49,7 @@ fn boot() -> Result<std::convert::Infallible> {
     leave::remember(config.leave);
     kernel::load_modules(&config.modules)?;
     let overlay = root::mount(&config)?;
-    root::switch(&overlay, config.leave)?;
+    root::switch(&overlay, &config)?;
     files::write_names(&config.hostname)?;
     for mount in &config.mounts {
         if !overlay.holds(&mount.mount_point) {

@@ -89,10 +89,10 @@ fn mount_upper(config: &BootConfig, bound: Duration) -> Result<Mounted> {
 }
 
 /// Makes [`NEW_ROOT`] the root; what the initrd held is freed.
-pub fn switch(overlay: &Mounted, leave: Leave) -> Result<()> {
+pub fn switch(overlay: &Mounted, config: &BootConfig) -> Result<()> {
     let on_volume = matches!(overlay, Mounted::Volume { .. });
-    if on_volume || leave != Leave::AsAsked {
-        crate::shutdown::install(leave)?;
+    if on_volume || config.leave != Leave::AsAsked || config.agent.is_some() {
+        crate::shutdown::install(config.leave)?;
     }
     if let Mounted::Volume { mount_point } = overlay {
         mounting::move_to(UPPER, &format!("{NEW_ROOT}{mount_point}"))?;

@@ -14,7 +14,8 @@ use crate::failure::Failure;
 use crate::leave;
 
 const DIRECTORY: &str = "/run/initramfs";
-const PROGRAM: &str = "/run/initramfs/shutdown";
+/// Where systemd-shutdown looks.
+pub const PROGRAM: &str = "/run/initramfs/shutdown";
 const OLD_ROOT: &str = "/oldroot";
 /// How the VM ends: in [`DIRECTORY`], which is the root when we are called.
 const LEAVE: &str = "leave";

@@ -9,6 +9,9 @@ use nix::libc;
 /// the poweroff.target unit" (systemd(1)).
 const SYSTEMD_POWER_OFF: i32 = 38;
 
+/// What the kernel says of PID 1 as long as it is guest-init.
+const OURS: &str = "/init (deleted)";
+
 /// Where systems without systemd have it.
 const PROGRAMS: [&str; 4] = [
     "/sbin/poweroff",
@@ -27,10 +30,13 @@ pub enum Way {
 /// Looks which init the guest runs.
 pub fn way() -> Result<Way, &'static str> {
     let init = std::fs::read_link("/proc/1/exe").map_err(|_| "there is no init")?;
-    if std::fs::read_link("/proc/self/exe").is_ok_and(|own| own == init) {
+    let init = init.to_string_lossy();
+    if init == OURS {
         return Err("the guest's init does not run yet");
     }
-    if init.file_name().is_some_and(|name| name == "systemd") {
+    // One that was upgraded since it started is deleted as well.
+    let path = init.strip_suffix(" (deleted)").unwrap_or(&init);
+    if path.ends_with("/systemd") {
         let status = std::fs::read_to_string("/proc/1/status").unwrap_or_default();
         return match awaits(&status, SYSTEMD_POWER_OFF) {
             true => Ok(Way::Signal),

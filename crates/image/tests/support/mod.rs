@@ -73,6 +73,10 @@ impl Bench {
     }
 
     pub fn build(&mut self, vm: &Vm) -> Result<Built, Error> {
+        self.build_with(vm, &FakeInitrd)
+    }
+
+    pub fn build_with(&mut self, vm: &Vm, initrd: &dyn InitrdStep) -> Result<Built, Error> {
         let store = self.store();
         let context = BuildContext {
             cache_dir: self.cache.clone(),
@@ -80,7 +84,7 @@ impl Bench {
             update: self.update,
             progress: &Lines,
             interrupted: &self.interrupted,
-            initrd: &FakeInitrd,
+            initrd,
         };
         build(vm, &store, &mut self.lock, &context)
     }
