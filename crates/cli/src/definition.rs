@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use backend::refused::Refusal;
-use spec::read::{Fleet, HostDefaults, Problem, Problems};
+use spec::Vm;
+use spec::read::{Checked, HostDefaults, Problem};
 
+use crate::command::listed;
 use crate::error::{Error, Kind, OrKind, Result};
 use crate::git;
 use crate::places::Places;
@@ -49,21 +51,49 @@ impl Definition {
     }
 
     /// Checks the text; every problem of every VM at once.
-    pub fn check(&self) -> std::result::Result<Fleet, Problems> {
+    pub fn check(&self) -> Checked {
         let source = spec::read::Source {
             file: &self.shown,
             base_dir: &self.base_dir,
             host: host_defaults(),
         };
         match self.format {
-            Format::Toml => spec::read::parse_toml_further(&source, &self.text, refusals),
-            Format::Json => spec::read::parse_json_further(&source, &self.text, refusals),
+            Format::Toml => spec::read::check_toml(&source, &self.text, refusals),
+            Format::Json => spec::read::check_json(&source, &self.text, refusals),
         }
     }
 
-    /// Checks, and words the problems as an error of the program.
-    pub fn checked(&self) -> Result<Fleet> {
-        self.check().or_kind(Kind::Definition)
+    /// The VM of that name, or the only one; what is wrong with others is not looked at.
+    pub fn vm(&self, name: Option<&str>) -> Result<Vm> {
+        let checked = self.check();
+        let name = self.pick(&checked, name)?;
+        let problems = checked.problems.of(Some(&name));
+        let mut vms = checked.sound.vms.into_values();
+        match vms.find(|vm| *vm.name == *name) {
+            Some(vm) if problems.is_empty() => Ok(vm),
+            _ => Err(problems).or_kind(Kind::Definition),
+        }
+    }
+
+    /// The name of a VM that is declared: the one wanted, or the only one.
+    pub fn pick(&self, checked: &Checked, wanted: Option<&str>) -> Result<String> {
+        let declared: Vec<&str> = checked.declared.iter().map(String::as_str).collect();
+        let shown = &self.shown;
+        match (wanted, &declared[..]) {
+            // What is wrong with the file as a whole comes before what is not in it.
+            (_, []) => Err(checked.problems.clone()).or_kind(Kind::Definition),
+            (Some(name), names) if names.contains(&name) => Ok(name.to_owned()),
+            (None, [only]) => Ok((*only).to_owned()),
+            (Some(name), names) => Err(Error::new(
+                Kind::NotFound,
+                format!("`{shown}` has no VM `{name}`; it has {}", listed(names)),
+            )),
+            (None, names) => Err(Error::new(
+                Kind::Usage,
+                format!("`{shown}` has several VMs: {}", listed(names)),
+            )
+            .hint(format!("name one: `SOURCE#{}`", names[0]))),
+        }
     }
 
     fn in_path(path: &Path) -> Result<Self> {
@@ -212,7 +242,7 @@ fn look_up(name: &str, places: &Places) -> Result<Source> {
         Kind::NotFound,
         format!(
             "`{name}` is not in the registry; it has {}",
-            crate::command::listed(&known)
+            listed(&known)
         ),
     )
     .hint(format!(

@@ -18,6 +18,15 @@ pub fn log_to_stderr() {
         .init();
 }
 
+/// A reader who has seen enough ends us, as he ends other programs that only print. Not for those
+/// that look after others.
+pub fn end_with_the_reader() {
+    #[expect(unsafe_code, reason = "the default action runs no code of ours")]
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
 /// True once Ctrl-C, SIGTERM or SIGHUP came; a build then stops and cleans up.
 pub fn interrupted() -> &'static AtomicBool {
     static INTERRUPTED: AtomicBool = AtomicBool::new(false);

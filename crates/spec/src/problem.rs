@@ -135,7 +135,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a definition, in the order of the file; never empty as an error.
+/// Everything that is wrong with a definition, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Problems(Vec<Problem>);
@@ -147,12 +147,12 @@ impl Problems {
     }
 
     /// Those of one VM and those of no VM in particular; all where `vm` is `None`.
-    pub fn of(&self, vm: Option<&str>) -> Vec<Problem> {
-        let concerns = |problem: &&Problem| match (vm, &problem.vm) {
+    pub fn of(mut self, vm: Option<&str>) -> Self {
+        self.0.retain(|problem| match (vm, &problem.vm) {
             (Some(wanted), Some(name)) => wanted == name,
             _ => true,
-        };
-        self.iter().filter(concerns).cloned().collect()
+        });
+        self
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {

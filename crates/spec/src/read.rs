@@ -11,7 +11,7 @@ mod unknown;
 mod view;
 mod walk;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 pub(crate) use definition::Definition;
@@ -51,47 +51,66 @@ pub type Further = fn(&Vm) -> Vec<Problem>;
 
 const NOTHING_FURTHER: Further = |_| Vec::new();
 
+/// Everything that a definition says, right and wrong.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Those without problems of their own.
+    pub sound: Fleet,
+    /// The names of all, in the order of the file.
+    pub declared: Vec<String>,
+    pub problems: Problems,
+}
+
+impl Checked {
+    /// The VMs where nothing at all is wrong.
+    pub fn all(self) -> Result<Fleet, Problems> {
+        match self.problems.is_empty() {
+            true => Ok(self.sound),
+            false => Err(self.problems),
+        }
+    }
+}
+
 /// Reads `[vm.NAME]` tables.
 pub fn parse_toml(source: &Source<'_>, text: &str) -> Result<Fleet, Problems> {
-    parse_toml_further(source, text, NOTHING_FURTHER)
+    check_toml(source, text, NOTHING_FURTHER).all()
 }
 
 /// The same, with further checks of every VM that can be made of what is written.
-pub fn parse_toml_further(
-    source: &Source<'_>,
-    text: &str,
-    further: Further,
-) -> Result<Fleet, Problems> {
+pub fn check_toml(source: &Source<'_>, text: &str, further: Further) -> Checked {
     let reading = Reading::new(*source, text, further);
-    let root = toml::parse(text).map_err(|error| reading.syntax("TOML", error))?;
-    reading.fleet(root)
+    match toml::parse(text) {
+        Ok(root) => reading.fleet(root),
+        Err(error) => reading.syntax("TOML", error),
+    }
 }
 
 /// Reads `{ "vm": { NAME: … } }`.
 pub fn parse_json(source: &Source<'_>, text: &str) -> Result<Fleet, Problems> {
-    parse_json_further(source, text, NOTHING_FURTHER)
+    check_json(source, text, NOTHING_FURTHER).all()
 }
 
 /// The same, with further checks of every VM that can be made of what is written.
-pub fn parse_json_further(
-    source: &Source<'_>,
-    text: &str,
-    further: Further,
-) -> Result<Fleet, Problems> {
+pub fn check_json(source: &Source<'_>, text: &str, further: Further) -> Checked {
     let reading = Reading::new(*source, text, further);
-    let root = json::parse(text).map_err(|error| reading.syntax("JSON", error))?;
-    reading.fleet(root)
+    match json::parse(text) {
+        Ok(root) => reading.fleet(root),
+        Err(error) => reading.syntax("JSON", error),
+    }
 }
 
 /// Reads one `config.microvm` as JSON, itself or below `microvm`, as the VM of that name.
 pub fn parse_json_vm(source: &Source<'_>, name: &str, text: &str) -> Result<Fleet, Problems> {
     let reading = Reading::new(*source, text, NOTHING_FURTHER);
-    let root = json::parse(text).map_err(|error| reading.syntax("JSON", error))?;
+    let root = match json::parse(text) {
+        Ok(root) => root,
+        Err(error) => return reading.syntax("JSON", error).all(),
+    };
     let vm = match root.get("microvm") {
         Some(inner) => inner.clone(),
         None => root,
     };
-    reading.vms(vec![(name.to_owned(), 0, vm)])
+    reading.vms(vec![(name.to_owned(), 0, vm)], Vec::new()).all()
 }
 
 /// A file's name and lines while it is read.
@@ -110,9 +129,10 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn syntax(&self, language: &str, error: SyntaxError) -> Problems {
+    fn syntax(self, language: &str, error: SyntaxError) -> Checked {
         let message = format!("Not {language}: {}", error.message);
-        Problems::new(vec![self.problem(error.at, message).kind(Kind::Syntax)])
+        let problem = self.problem(error.at, message).kind(Kind::Syntax);
+        self.vms(Vec::new(), vec![problem])
     }
 
     fn problem(&self, at: Offset, message: impl Into<String>) -> Problem {
@@ -135,7 +155,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn fleet(self, root: Node) -> Result<Fleet, Problems> {
+    fn fleet(self, root: Node) -> Checked {
         let mut problems = self.top_level(&root);
         let vms = match root.value {
             Value::Table(entries) => entries.into_iter().find(|entry| entry.key == "vm"),
@@ -155,19 +175,16 @@ impl<'a> Reading<'a> {
             .into_iter()
             .map(|entry| (entry.key, entry.key_at, entry.node))
             .collect();
-        match self.vms(vms) {
-            Ok(fleet) if problems.is_empty() => Ok(fleet),
-            Ok(_) => Err(Problems::new(problems)),
-            Err(more) => Err(Problems::new(problems.into_iter().chain(more).collect())),
-        }
+        self.vms(vms, problems)
     }
 
-    /// Checks VMs, alone and together, and makes them where nothing is wrong.
-    fn vms(self, vms: Vec<(String, Offset, Node)>) -> Result<Fleet, Problems> {
-        let mut problems: Vec<Problem> = vms
+    /// Checks VMs, alone and together, and makes those where nothing is wrong; `problems` are
+    /// known already, of no VM in particular.
+    fn vms(self, vms: Vec<(String, Offset, Node)>, mut problems: Vec<Problem>) -> Checked {
+        let of_form = vms
             .iter()
-            .flat_map(|(name, at, node)| self.of_form(name, *at, node))
-            .collect();
+            .flat_map(|(name, at, node)| self.of_form(name, *at, node));
+        problems.extend(of_form);
         let definitions: Vec<Definition<'_>> = vms
             .iter()
             .map(|(name, _, node)| Definition::new(name, node, &self.source))
@@ -184,10 +201,7 @@ impl<'a> Reading<'a> {
                 }
             }
         }
-        match problems.is_empty() {
-            true => self.built(made, vms),
-            false => Err(Problems::new(problems)),
-        }
+        self.checked(made, vms, problems)
     }
 
     /// What is wrong with what options say together, where nobody has `said` so already.
@@ -248,23 +262,26 @@ impl<'a> Reading<'a> {
         )
     }
 
-    fn built(
+    fn checked(
         self,
         made: Vec<Built<Vm>>,
         vms: Vec<(String, Offset, Node)>,
-    ) -> Result<Fleet, Problems> {
-        let mut built = Vec::with_capacity(vms.len());
-        let mut problems = Vec::new();
+        mut problems: Vec<Problem>,
+    ) -> Checked {
+        let wrong: HashSet<String> = problems.iter().filter_map(|one| one.vm.clone()).collect();
+        let mut sound = Vec::with_capacity(vms.len());
         for (vm, (name, _, node)) in made.into_iter().zip(&vms) {
             match vm {
-                Ok(vm) => built.push(vm),
+                _ if wrong.contains(name) => {}
+                Ok(vm) => sound.push(vm),
                 Err(problem) => problems.push(self.located(name, node, *problem)),
             }
         }
-        if !problems.is_empty() {
-            return Err(Problems::new(problems));
+        Checked {
+            sound: sound.into_iter().collect(),
+            declared: vms.into_iter().map(|(name, _, _)| name).collect(),
+            problems: Problems::new(problems),
         }
-        Ok(Fleet::new(built, vms, self.source.file, self.lines))
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Instant;
 use spec::Vm;
 use spec::guest::GuestSource;
 use spec::options;
-use spec::read::{Fleet, HostDefaults, Problems, Source, parse_json, parse_json_vm, parse_toml};
+use spec::read::{
+    Fleet, HostDefaults, Problem, Problems, Source, check_toml, parse_json, parse_json_vm, parse_toml,
+};
 use spec::vm::{Arch, Kernel, RootShare, ShareProto, StoreKind};
 
 const EVERY: &str = include_str!("fixtures/every.toml");
@@ -153,19 +155,38 @@ fn default_names_come_from_the_vm() {
 
 #[test]
 fn options_have_places() {
-    let fleet = toml(
+    const PATHS: [&str; 5] = [
+        "shares[0].proto",
+        "shares[0].readOnly",
+        "credentialFiles.a.b",
+        "qemu.machine",
+        "mem",
+    ];
+    let checked = check_toml(
+        &source(),
         "[vm.web]\nmem = 5\n[[vm.web.shares]]\ntag = 'a'\nsource = '/a'\nmountPoint = '/a'\nproto = '9p'\n[vm.web.credentialFiles]\n\"a.b\" = '/a'\n",
+        |_| PATHS.map(|path| Problem::about(path, "No")).into(),
     );
-    let name = fleet.vms.keys().next().unwrap();
     let place = |path: &str| {
-        let problem = fleet.problem_at(name, path, "No".into());
+        let about = |problem: &&Problem| problem.option.as_deref() == Some(path);
+        let problem = checked.problems.iter().find(about).unwrap();
         (problem.line, problem.column)
     };
-    assert_eq!(place("shares[0].proto"), (7, 9));
-    assert_eq!(place("shares[0].readOnly"), (3, 1));
-    assert_eq!(place("credentialFiles.a.b"), (9, 9));
-    assert_eq!(place("qemu.machine"), (1, 1));
-    assert_eq!(place("mem"), (2, 7));
+    assert_eq!(
+        PATHS.map(place),
+        [(7, 9), (3, 1), (9, 9), (1, 1), (2, 7)]
+    );
+}
+
+#[test]
+fn a_wrong_vm_does_not_take_the_others_away() {
+    let text = "[vm.b]\nmem = 'x'\n[vm.a]\n[vm.c]\nvcpu = 0\n[vm.d]\n";
+    let checked = check_toml(&source(), text, |_| Vec::new());
+    let sound: Vec<&str> = checked.sound.vms.keys().map(|name| &**name).collect();
+    assert_eq!(sound, ["a", "d"]);
+    assert_eq!(checked.declared, ["b", "a", "c", "d"]);
+    assert_eq!(checked.problems.len(), 2);
+    assert!(checked.all().is_err());
 }
 
 #[test]
@@ -185,8 +206,8 @@ fn json_problems_have_places() {
 fn problems_of_one_vm() {
     let problems =
         parse_toml(&source(), "[vm.a]\nmem = 0\n[vm.b]\nmem = 0\nvcpu = 0\n").unwrap_err();
-    assert_eq!(problems.of(Some("a")).len(), 1);
-    assert_eq!(problems.of(Some("b")).len(), 2);
+    assert_eq!(problems.clone().of(Some("a")).len(), 1);
+    assert_eq!(problems.clone().of(Some("b")).len(), 2);
     assert_eq!(problems.of(None).len(), 3);
 }
 

@@ -3,11 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use spec::Vm;
-use spec::read::Fleet;
-
 use crate::definition::Definition;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::package::{self, Package};
 use crate::places::Places;
 use crate::reference::Reference;
@@ -56,47 +53,6 @@ impl Args {
 /// Finds, checks and builds what a reference names.
 pub fn build(reference: &Reference, places: &Places, update: bool) -> Result<Package> {
     let definition = Definition::find(&reference.source, places)?;
-    let fleet = definition.checked()?;
-    let vm = pick(&fleet, reference.name.as_deref(), &definition)?;
-    package::build(vm, &definition, places, update)
-}
-
-/// The VM of that name, or the only one.
-pub fn pick<'a>(fleet: &'a Fleet, name: Option<&str>, definition: &Definition) -> Result<&'a Vm> {
-    let names: Vec<&str> = fleet.vms.keys().map(|name| &**name).collect();
-    let shown = &definition.shown;
-    match name {
-        Some(name) => fleet
-            .vms
-            .iter()
-            .find(|(known, _)| &***known == name)
-            .map(|(_, vm)| vm)
-            .ok_or_else(|| {
-                Error::new(
-                    Kind::NotFound,
-                    format!(
-                        "`{shown}` has no VM `{name}`; it has {}",
-                        super::listed(&names)
-                    ),
-                )
-            }),
-        None => match fleet.vms.values().collect::<Vec<_>>().as_slice() {
-            [only] => Ok(only),
-            [] => Err(
-                Error::new(Kind::NotFound, format!("`{shown}` declares no VM"))
-                    .hint("a VM is a table `[vm.NAME]`"),
-            ),
-            _ => Err(Error::new(
-                Kind::Usage,
-                format!("`{shown}` has several VMs: {}", super::listed(&names)),
-            )
-            .hint(format!(
-                "name one: `{}`",
-                names
-                    .first()
-                    .map(|n| format!("SOURCE#{n}"))
-                    .unwrap_or_default()
-            ))),
-        },
-    }
+    let vm = definition.vm(reference.name.as_deref())?;
+    package::build(&vm, &definition, places, update)
 }

@@ -51,20 +51,16 @@ fn check_one(
     json: bool,
 ) -> Result<(bool, serde_json::Value)> {
     let wanted = reference.name.as_deref();
-    let names: Vec<String>;
-    let problems = match definition.check() {
-        Ok(fleet) => {
-            if let Some(name) = wanted {
-                super::build::pick(&fleet, Some(name), definition)?;
-            }
-            names = fleet.vms.keys().map(ToString::to_string).collect();
-            Vec::new()
-        }
-        Err(problems) => {
-            names = Vec::new();
-            problems.of(wanted)
-        }
-    };
+    let checked = definition.check();
+    // A file that cannot be read declares none: its own problem is told below.
+    if wanted.is_some() && !checked.declared.is_empty() {
+        definition.pick(&checked, wanted)?;
+    }
+    let problems = checked.problems.of(wanted);
+    let sound = checked.sound.vms.keys().map(ToString::to_string);
+    let names: Vec<String> = sound
+        .filter(|name| wanted.is_none_or(|wanted| wanted == name))
+        .collect();
     if !json {
         for problem in &problems {
             anstream::eprintln!("{problem}\n");

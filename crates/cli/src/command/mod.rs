@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
+use crate::term;
 
 /// Declares, builds and runs microVMs.
 #[derive(Parser)]
@@ -54,8 +55,25 @@ enum Command {
     Hypervisors(hypervisors::Args),
 }
 
+impl Command {
+    fn only_prints(&self) -> bool {
+        matches!(
+            self,
+            Self::Check(_)
+                | Self::Status(_)
+                | Self::Options(_)
+                | Self::Schema(_)
+                | Self::Hypervisors(_)
+        )
+    }
+}
+
 pub fn run() -> Result<ExitCode> {
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    if command.only_prints() {
+        term::end_with_the_reader();
+    }
+    match command {
         Command::Init(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Build(args) => args.run(),

@@ -10,6 +10,9 @@ use super::PATIENCE;
 use crate::kind::Kind;
 use crate::socket;
 
+/// How many answers to earlier clients are passed over.
+const MOST_STALE: usize = 64;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("No VM runs behind `{}`", .socket.display())]
@@ -42,8 +45,8 @@ pub fn power_off(agent: &Agent) -> Result<(), Error> {
         Agent::Socket(socket) | Agent::Vsock { socket, .. } => socket,
     };
     let answer = match agent {
-        Agent::Socket(_) => ask(socket, &[]),
-        Agent::Vsock { port, .. } => ask(socket, &[format!("CONNECT {port}")]),
+        Agent::Socket(_) => ask_on_a_port(socket),
+        Agent::Vsock { port, .. } => ask_over_vsock(socket, *port),
     };
     match answer {
         Ok(said) if said == "ok" => Ok(()),
@@ -52,21 +55,49 @@ pub fn power_off(agent: &Agent) -> Result<(), Error> {
     }
 }
 
-/// Says the lines of `before`, each answered, then asks; gives the last answer.
-fn ask(path: &Path, before: &[String]) -> std::io::Result<String> {
+/// A port knows no connections: what an earlier client left unread comes first, and what it left
+/// unfinished is ended by the first line break.
+fn ask_on_a_port(path: &Path) -> std::io::Result<String> {
+    let mut stream = connect(path)?;
+    say(&mut stream, "\nping")?;
+    read_until(&mut stream, |answer| answer == "pong")?;
+    say(&mut stream, "poweroff")?;
+    read_until(&mut stream, |answer| answer != "pong")
+}
+
+fn ask_over_vsock(path: &Path, port: u32) -> std::io::Result<String> {
+    let mut stream = connect(path)?;
+    say(&mut stream, &format!("CONNECT {port}"))?;
+    read(&mut stream)?;
+    say(&mut stream, "poweroff")?;
+    read(&mut stream)
+}
+
+fn connect(path: &Path) -> std::io::Result<BufReader<UnixStream>> {
     let stream = socket::connect(path, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut stream = BufReader::new(stream);
-    for line in before {
-        exchange(&mut stream, line)?;
-    }
-    // What an earlier client left unanswered comes first; the agent echoes the nonce-free pong.
-    exchange(&mut stream, "poweroff")
+    Ok(BufReader::new(stream))
 }
 
-fn exchange(stream: &mut BufReader<UnixStream>, line: &str) -> std::io::Result<String> {
-    stream.get_mut().write_all(format!("{line}\n").as_bytes())?;
+fn say(stream: &mut BufReader<UnixStream>, line: &str) -> std::io::Result<()> {
+    stream.get_mut().write_all(format!("{line}\n").as_bytes())
+}
+
+fn read_until(
+    stream: &mut BufReader<UnixStream>,
+    is_it: impl Fn(&str) -> bool,
+) -> std::io::Result<String> {
+    for _ in 0..MOST_STALE {
+        let answer = read(stream)?;
+        if is_it(&answer) {
+            return Ok(answer);
+        }
+    }
+    Err(ErrorKind::TimedOut.into())
+}
+
+fn read(stream: &mut BufReader<UnixStream>) -> std::io::Result<String> {
     let mut answer = String::new();
     if stream.read_line(&mut answer)? == 0 {
         return Err(ErrorKind::ConnectionReset.into());
@@ -116,8 +147,15 @@ mod tests {
     }
 
     #[test]
+    fn answers_to_earlier_clients_are_passed_over() {
+        // At the line break, to `ping`, then to `poweroff`.
+        let (_dir, socket) = served(&["error: not yet\npong", "pong", "ok"]);
+        power_off(&Agent::Socket(socket)).unwrap();
+    }
+
+    #[test]
     fn what_an_agent_refuses_is_told() {
-        let (_dir, socket) = served(&["error: no init"]);
+        let (_dir, socket) = served(&["", "pong", "error: no init"]);
         let error = power_off(&Agent::Socket(socket)).unwrap_err();
         let expected = "The guest's agent refused: error: no init";
         assert_eq!(error.to_string(), expected);
