@@ -79,14 +79,15 @@ fn mount_tiny(state: &Path) -> nix::Result<()> {
     nix::mount::mount(Some("tiny"), state, Some("tmpfs"), flags, Some("size=64k"))
 }
 
-/// Ctrl-C while the hypervisor starts.
+/// As Ctrl-C does while the hypervisor starts, but by a signal that no shell ignores for a program
+/// in the background.
 fn interrupted_early(fleet: &Fleet) -> Outcome {
     for delay in [1, 20, 60, 150, 400] {
         let mut guest = fleet.run("lone")?;
         std::thread::sleep(Duration::from_millis(delay));
-        guest.signal(Signal::SIGINT)?;
+        guest.signal(Signal::SIGTERM)?;
         std::thread::sleep(Duration::from_millis(200));
-        let _ = guest.signal(Signal::SIGINT);
+        let _ = guest.signal(Signal::SIGTERM);
         guest.wait(Duration::from_secs(20))?;
         crate::roots::left_clean(guest.state())?;
     }
