@@ -125,7 +125,7 @@ fn console(host: &KvmHost, guest: &Nested<'_>) -> Outcome {
     guest.ssh("echo said before you came > /dev/console")?;
     let place = guest.place();
     let seen = host.run(&format!(
-        "cd {}; (sleep 5) | {}/bin/microvm-console 2>&1 || true",
+        "cd {}; timeout 5 {}/bin/microvm-console </dev/null 2>&1 || true",
         place.state,
         place.package.display()
     ))?;

@@ -40,7 +40,7 @@ fn second_run(fleet: &Fleet, first: &Guest) -> Outcome {
 /// SIGINT stops the guest as its power button does.
 fn interrupt(guest: &mut Guest) -> Outcome {
     guest.signal(Signal::SIGINT)?;
-    let status = guest.wait(Duration::from_secs(60))?;
+    let status = guest.wait(Duration::from_secs(240))?;
     check!(
         matches!(status.code(), Some(0 | 130)),
         "ended with {status}:\n{}",
@@ -88,7 +88,7 @@ fn interrupted_early(fleet: &Fleet) -> Outcome {
         guest.signal(Signal::SIGTERM)?;
         std::thread::sleep(Duration::from_millis(200));
         let _ = guest.signal(Signal::SIGTERM);
-        guest.wait(Duration::from_secs(20))?;
+        guest.wait(Duration::from_secs(120))?;
         crate::roots::left_clean(guest.state())?;
     }
     Ok(())
@@ -101,7 +101,7 @@ fn run_in(fleet: &Fleet, state: &Path) -> Outcome<Guest> {
 }
 
 fn refused(guest: &mut Guest, code: i32, word: &str) -> Outcome {
-    let status = guest.wait(Duration::from_secs(20))?;
+    let status = guest.wait(Duration::from_secs(120))?;
     let said = guest.console();
     check!(
         status.code() == Some(code),

@@ -4,6 +4,7 @@
 
 mod agent_port;
 mod attach;
+mod clients;
 mod escape;
 mod events;
 mod halt;
