@@ -240,10 +240,7 @@ fn look_up(name: &str, places: &Places) -> Result<Source> {
     let known: Vec<&str> = std::iter::once(BUILT_IN).chain(registry.names()).collect();
     Err(Error::new(
         Kind::NotFound,
-        format!(
-            "`{name}` is not in the registry; it has {}",
-            listed(&known)
-        ),
+        format!("`{name}` is not in the registry; it has {}", listed(&known)),
     )
     .hint(format!(
         "a directory is written `./{name}`; `microvm registry add {name} SOURCE` adds a name"

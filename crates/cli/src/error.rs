@@ -88,6 +88,7 @@ impl From<host::Kind> for Kind {
     fn from(kind: host::Kind) -> Self {
         match kind {
             host::Kind::Other => Self::Other,
+            host::Kind::Usage => Self::Usage,
             host::Kind::Definition => Self::Definition,
             host::Kind::NotFound => Self::NotFound,
             host::Kind::Missing => Self::Missing,
@@ -114,6 +115,7 @@ from_host!(
     host::console::AttachError,
     host::control::Error,
     host::exec::Error,
+    host::fleet::Error,
     host::pci::Error,
     host::probe::Error,
     host::relay::Error,

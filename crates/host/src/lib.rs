@@ -7,6 +7,7 @@ pub mod control;
 mod credentials;
 mod empty;
 pub mod exec;
+pub mod fleet;
 pub mod kind;
 pub mod lock;
 pub mod macvtap;
