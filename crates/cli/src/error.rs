@@ -30,6 +30,13 @@ pub struct Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The message alone, for where several are told of; without causes and hints.
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
 impl Error {
     pub fn new(kind: Kind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self {
@@ -37,6 +44,10 @@ impl Error {
             source: source.into(),
             hints: Vec::new(),
         }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -119,6 +130,8 @@ from_host!(
     host::pci::Error,
     host::probe::Error,
     host::relay::Error,
+    host::service::Error,
+    host::service::units::Error,
     host::supervise::Error,
     host::tap::Error,
     host::virtiofs::Error

@@ -19,6 +19,9 @@ use std::path::{Path, PathBuf};
 
 use spec::names::VmName;
 
+use crate::lock::RunLock;
+use crate::service::Part;
+
 pub use change::Verb;
 pub use error::Error;
 pub use guard::Guard;
@@ -108,6 +111,14 @@ impl Fleet {
     /// The same; `None` where there is none.
     pub fn find(&self, name: &VmName) -> Result<Option<Member>, Error> {
         Member::read(self, name)
+    }
+
+    /// Whether a VM runs: its hypervisor holds a lock, its own or the one of its keeper.
+    pub fn runs(&self, name: &VmName) -> bool {
+        RunLock::check(&self.dir_of(name), name).is_err()
+            || Part::Hypervisor
+                .process(&self.own_path("run"), name)
+                .is_some()
     }
 
     /// A place for what is not a VM's own, such as `logs`; made where it is absent.

@@ -21,6 +21,7 @@ pub mod program;
 pub mod qmp;
 pub mod relay;
 pub mod rest;
+pub mod service;
 pub mod socket;
 mod spawn;
 pub mod supervise;

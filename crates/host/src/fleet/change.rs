@@ -11,7 +11,6 @@ use spec::names::VmName;
 use super::member::{self, Member, Version};
 use super::removal::{self, Keep};
 use super::{Error, Fleet, Guard, Owner, fault, files};
-use crate::lock::RunLock;
 use crate::program::is_executable;
 
 /// What a change was asked for as.
@@ -65,11 +64,11 @@ impl Fleet {
         &self,
         name: &VmName,
         package: &Path,
-        source: &str,
+        source: Option<&str>,
         managed: bool,
     ) -> Result<(), Error> {
         let current = package_at(package)?;
-        let source = Some(one_line(source)?);
+        let source = source.map(one_line).transpose()?;
         let _guard = self.begin(name)?;
         if Member::read(self, name)?.is_some() {
             return Err(Error::Installed {
@@ -95,15 +94,15 @@ impl Fleet {
         &self,
         name: &VmName,
         package: &Path,
-        source: &str,
+        source: Option<&str>,
         managed: bool,
     ) -> Result<bool, Error> {
         let package = package_at(package)?;
-        let source = one_line(source)?;
+        let source = source.map(one_line).transpose()?;
         let _guard = self.begin(name)?;
         let member = self.member(name)?;
         let same = member.current.path() == package;
-        if same && member.source.as_deref() == Some(&*source) && member.managed == managed {
+        if same && member.source == source && member.managed == managed {
             return Ok(false);
         }
         let old = match same {
@@ -116,7 +115,7 @@ impl Fleet {
             After::Installed {
                 current: package,
                 old,
-                source: Some(source),
+                source,
                 managed,
             },
         )?;
@@ -307,9 +306,4 @@ fn one_line(source: &str) -> Result<String, Error> {
             source_text: source.escape_debug().to_string(),
         }),
     }
-}
-
-/// Whether a VM runs, by the lock that its hypervisor holds.
-pub(super) fn runs(dir: &Path, name: &VmName) -> bool {
-    RunLock::check(dir, name).is_err()
 }

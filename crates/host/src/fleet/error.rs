@@ -7,7 +7,7 @@ use crate::kind::Kind;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("`{}` is no name of a VM; accepted are {accepted}", .name.escape_debug())]
+    #[error("`{}` is no name of a VM; accepted are {accepted}", shown(.name))]
     Name {
         name: String,
         accepted: &'static str,
@@ -49,6 +49,20 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+}
+
+/// Without what would move a terminal, and not too long.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut shown = String::new();
+    for (number, char) in text.chars().enumerate() {
+        match char {
+            _ if number == LONGEST => return shown + "…",
+            char if char.is_control() => shown.extend(char.escape_default()),
+            char => shown.push(char),
+        }
+    }
+    shown
 }
 
 impl Error {

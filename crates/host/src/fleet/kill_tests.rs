@@ -20,8 +20,8 @@ fn victim() {
     let fleet = Fleet::new(&Path::new(&root).join("vms"), Owner::Invoker).unwrap();
     let two = Path::new(&root).join("packages/two");
     match &*verb {
-        "create" => fleet.create(&web(), &two, "new", false).unwrap(),
-        "update" => assert!(fleet.update(&web(), &two, "new", false).unwrap()),
+        "create" => fleet.create(&web(), &two, Some("new"), false).unwrap(),
+        "update" => assert!(fleet.update(&web(), &two, Some("new"), false).unwrap()),
         "rollback" => drop(fleet.rollback(&web()).unwrap()),
         "remove" => fleet.remove(&web(), Keep::Nothing).unwrap(),
         "forget" => fleet.remove(&web(), Keep::Data).unwrap(),
@@ -51,8 +51,14 @@ fn before(verb: &str) -> Bench {
     let one = package(bench.root.path(), "one");
     package(bench.root.path(), "two");
     if verb != "create" {
-        bench.fleet.create(&web(), &zero, "old", false).unwrap();
-        bench.fleet.update(&web(), &one, "old", false).unwrap();
+        bench
+            .fleet
+            .create(&web(), &zero, Some("old"), false)
+            .unwrap();
+        bench
+            .fleet
+            .update(&web(), &one, Some("old"), false)
+            .unwrap();
         std::fs::write(bench.fleet.dir_of(&web()).join("var.img"), "data").unwrap();
         std::fs::create_dir(bench.fleet.dir_of(&web()).join("more")).unwrap();
         std::fs::write(bench.fleet.dir_of(&web()).join("more/file"), "data").unwrap();

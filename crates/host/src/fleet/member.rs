@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use spec::names::VmName;
 
-use super::change::{Verb, runs};
+use super::change::Verb;
 use super::{Error, Fleet, files};
 
 /// There where the VM starts with the host.
@@ -90,7 +90,7 @@ impl Member {
             source: source.and_then(|text| text.lines().next().map(str::to_owned)),
             managed: is_there(&dir.join(MANAGED)),
             autostart: is_there(&dir.join(AUTOSTART)),
-            runs: runs(&dir, name),
+            runs: fleet.runs(name),
             unfinished: fleet.read_record(name)?.map(|record| record.verb),
             dir,
         }))

@@ -49,13 +49,13 @@ fn a_vm_is_created_updated_rolled_back_and_removed() {
     let [one, two] = ["one", "two"].map(|name| bench.package(name));
     let fleet = &bench.fleet;
     assert!(fleet.names().unwrap().is_empty());
-    fleet.create(&web(), &one, "/srv/vms", false).unwrap();
+    fleet.create(&web(), &one, Some("/srv/vms"), false).unwrap();
     assert_eq!(fleet.names().unwrap(), [web()]);
     assert_eq!(bench.web().current, Version::There(one.clone()));
     assert_eq!(bench.web().source.as_deref(), Some("/srv/vms"));
-    assert!(!fleet.update(&web(), &one, "/srv/vms", false).unwrap());
+    assert!(!fleet.update(&web(), &one, Some("/srv/vms"), false).unwrap());
     assert_eq!(bench.web().old, None);
-    assert!(fleet.update(&web(), &two, "/srv/vms", false).unwrap());
+    assert!(fleet.update(&web(), &two, Some("/srv/vms"), false).unwrap());
     assert_eq!(bench.web().current, Version::There(two.clone()));
     assert_eq!(bench.web().old, Some(Version::There(one.clone())));
     assert_eq!(fleet.rollback(&web()).unwrap(), one);
@@ -71,7 +71,7 @@ fn a_vm_is_created_updated_rolled_back_and_removed() {
     ));
     let data = fleet.dir_of(&web()).join("var.img");
     assert_eq!(fs::read_to_string(&data).unwrap(), "data");
-    fleet.create(&web(), &one, "/srv/vms", false).unwrap();
+    fleet.create(&web(), &one, Some("/srv/vms"), false).unwrap();
     assert_eq!(fs::read_to_string(&data).unwrap(), "data");
     assert_eq!(bench.web().old, None);
     fleet.remove(&web(), Keep::Nothing).unwrap();
@@ -89,18 +89,18 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     let bench = Bench::new();
     let one = bench.package("one");
     let fleet = &bench.fleet;
-    let error = fleet.create(&web(), bench.root.path(), "x", false);
+    let error = fleet.create(&web(), bench.root.path(), Some("x"), false);
     assert!(matches!(error, Err(Error::NotAPackage { .. })));
-    let error = fleet.create(&web(), &one, "a\nb", false);
+    let error = fleet.create(&web(), &one, Some("a\nb"), false);
     assert!(matches!(error, Err(Error::SourceText { .. })));
     assert!(!fleet.dir_of(&web()).exists());
     assert!(matches!(
-        fleet.update(&web(), &one, "x", false),
+        fleet.update(&web(), &one, Some("x"), false),
         Err(Error::NotInstalled { .. })
     ));
-    fleet.create(&web(), &one, "x", false).unwrap();
+    fleet.create(&web(), &one, Some("x"), false).unwrap();
     let before = bench.web();
-    let error = fleet.create(&web(), &one, "y", false);
+    let error = fleet.create(&web(), &one, Some("y"), false);
     assert!(matches!(error, Err(Error::Installed { .. })));
     let error = fleet.rollback(&web());
     assert!(matches!(error, Err(Error::NothingBefore { .. })));
@@ -115,8 +115,8 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
 fn current_that_leads_nowhere_is_seen() {
     let bench = Bench::new();
     let [one, two] = ["one", "two"].map(|name| bench.package(name));
-    bench.fleet.create(&web(), &one, "x", false).unwrap();
-    bench.fleet.update(&web(), &two, "x", false).unwrap();
+    bench.fleet.create(&web(), &one, Some("x"), false).unwrap();
+    bench.fleet.update(&web(), &two, Some("x"), false).unwrap();
     fs::remove_dir_all(&two).unwrap();
     assert_eq!(bench.web().current, Version::Gone(two));
     assert!(matches!(
@@ -135,10 +135,10 @@ fn current_that_leads_nowhere_is_seen() {
 fn what_runs_and_what_would_run_are_told_apart() {
     let bench = Bench::new();
     let [one, two] = ["one", "two"].map(|name| bench.package(name));
-    bench.fleet.create(&web(), &one, "x", true).unwrap();
+    bench.fleet.create(&web(), &one, Some("x"), true).unwrap();
     assert!(bench.web().managed);
     assert_eq!(bench.fleet.set_booted(&web()).unwrap(), one);
-    bench.fleet.update(&web(), &two, "x", true).unwrap();
+    bench.fleet.update(&web(), &two, Some("x"), true).unwrap();
     assert!(!bench.web().is_behind());
     let lock = RunLock::take(&bench.fleet.dir_of(&web()), "web").unwrap();
     assert!(bench.web().runs && bench.web().is_behind());
@@ -181,7 +181,7 @@ fn links_out_of_the_state_directory_are_not_followed() {
     fs::create_dir(bench.fleet.dir()).unwrap();
     symlink(&outside, bench.fleet.dir().join("web")).unwrap();
     assert!(matches!(
-        bench.fleet.create(&web(), &one, "x", false),
+        bench.fleet.create(&web(), &one, Some("x"), false),
         Err(Error::Link { .. })
     ));
     assert!(matches!(
@@ -192,7 +192,7 @@ fn links_out_of_the_state_directory_are_not_followed() {
     fs::remove_file(bench.fleet.dir().join("web")).unwrap();
     // The record of the creation that was refused must not come back.
     assert_eq!(bench.fleet.mend().unwrap(), []);
-    bench.fleet.create(&web(), &one, "x", false).unwrap();
+    bench.fleet.create(&web(), &one, Some("x"), false).unwrap();
     let dir = bench.fleet.dir_of(&web());
     symlink(&outside, dir.join("shares")).unwrap();
     symlink(outside.join("data"), dir.join("var.img")).unwrap();
@@ -217,7 +217,7 @@ fn a_directory_in_the_way_stays() {
     let dir = bench.fleet.dir_of(&web());
     fs::create_dir_all(dir.join("current")).unwrap();
     fs::write(dir.join("current/file"), "").unwrap();
-    assert!(bench.fleet.create(&web(), &one, "x", false).is_err());
+    assert!(bench.fleet.create(&web(), &one, Some("x"), false).is_err());
     assert!(dir.join("current/file").exists());
     assert_eq!(bench.fleet.mend().unwrap(), []);
 }
@@ -226,7 +226,7 @@ fn a_directory_in_the_way_stays() {
 fn one_changes_at_a_time() {
     let bench = Bench::new();
     let one = bench.package("one");
-    bench.fleet.create(&web(), &one, "x", false).unwrap();
+    bench.fleet.create(&web(), &one, Some("x"), false).unwrap();
     let guard = Guard::take(&bench.fleet, &web()).unwrap();
     assert!(Guard::try_take(&bench.fleet, &web()).unwrap().is_none());
     // A change that is being made is not one that was cut off.
