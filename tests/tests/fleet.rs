@@ -3,6 +3,9 @@
 
 mod hosted;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use hosted::{Host, script};
 
 /// Two versions of a VM that is built of files which are there.
@@ -315,4 +318,77 @@ fn a_thousand_vms_are_listed() {
     }
     let listed = host.run("list");
     assert_eq!(listed.matches("stopped").count(), 1001);
+}
+
+#[test]
+fn the_layout_of_old_is_migrated_when_that_is_said() {
+    let host = Host::new();
+    host.define("");
+    host.foreign("web", script::SLEEPS);
+    for file in [
+        "microvm-run",
+        "microvm-shutdown",
+        "tap-interfaces",
+        "virtiofs/a/source",
+        "var.img",
+    ] {
+        host.write(&format!("vms/web/{file}"), "");
+    }
+    insta::assert_snapshot!(host.script(&[
+        "migrate",
+        "create web -f ./foreign/web",
+        "migrate",
+        "migrate --yes",
+        "migrate",
+    ]));
+    assert!(host.state("web/var.img").exists());
+}
+
+/// `apply`, killed at every step, and applied again.
+#[test]
+fn an_apply_that_is_killed_is_gone_on_with() {
+    if !host_has_faults() {
+        println!("skipped: an_apply_that_is_killed_is_gone_on_with: a release build has no faults");
+        return;
+    }
+    let states: Vec<BTreeMap<_, _>> = (0..80).map_while(killed_apply).collect();
+    assert!(states.len() > 20, "killed at only {} steps", states.len());
+    for pair in states.windows(2) {
+        assert_eq!(pair[0], pair[1]);
+    }
+}
+
+/// What there is after an `apply` that was killed at a step, and another; `None` where it had no
+/// such step.
+fn killed_apply(step: u32) -> Option<BTreeMap<PathBuf, String>> {
+    let host = Host::new();
+    host.define("mem = 256\n");
+    let vm = |name: &str| format!("[vms.{name}]\nautostart = false\n[vms.{name}.config]\n");
+    let (web, db) = (hosted::inline("mem = 256\n"), hosted::inline("mem = 64\n"));
+    host.write("host.toml", &format!("{}{web}{}{db}", vm("web"), vm("old")));
+    host.run("apply --config host.toml");
+    host.write("vms/old/var.img", "data");
+    let web = hosted::inline("mem = 300\n");
+    host.write("host.toml", &format!("{}{web}{}{db}", vm("web"), vm("new")));
+    let killed = host.run_with(
+        "apply --config host.toml",
+        &[("MICROVM_FAULT", &(step + 1).to_string())],
+    );
+    let again = host.run("apply --config host.toml");
+    assert!(again.ends_with("exit 0\n"), "step {step}: {killed}{again}");
+    let nothing = host.run("apply --config host.toml");
+    assert!(
+        nothing.contains("nothing to do"),
+        "step {step}: {again}{nothing}"
+    );
+    assert_eq!(host.read("vms/old/var.img"), "data");
+    killed.contains("exit signal").then(|| host.tree_of_names())
+}
+
+/// Only builds with debug assertions can be killed at a step.
+fn host_has_faults() -> bool {
+    let host = Host::new();
+    host.define("");
+    host.run_with("create web", &[("MICROVM_FAULT", "1")])
+        .contains("exit signal")
 }

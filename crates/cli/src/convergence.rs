@@ -174,13 +174,31 @@ fn stop(name: &VmName, fleet: &Fleet) -> Result<()> {
         service::set_autostart(fleet, name, false)?;
     }
     fleet.remove(name, Keep::Data)?;
-    let mark = fleet.own_path(MARKS).join(&**name);
-    std::fs::remove_file(mark).or_kind(Kind::Storage)
+    unmark(fleet, name)
+}
+
+/// A VM that is installed by hand is not the configuration's, whatever was before.
+pub fn unmark(fleet: &Fleet, name: &VmName) -> Result<()> {
+    match std::fs::remove_file(fleet.own_path(MARKS).join(&**name)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done.or_kind(Kind::Storage),
+    }
 }
 
 fn mark(fleet: &Fleet, name: &VmName) -> Result<()> {
     let mark = fleet.own(MARKS)?.join(&**name);
     std::fs::write(&mark, "").or_kind(Kind::Storage)
+}
+
+/// Forgets who was declared once and is not there any more.
+pub fn sweep(declared: &Declared, fleet: &Fleet) -> Result<()> {
+    let is_declared = |name: &VmName| declared.vms.iter().any(|vm| vm.name == *name);
+    for name in marked(fleet) {
+        if !is_declared(&name) && fleet.find(&name)?.is_none() {
+            unmark(fleet, &name)?;
+        }
+    }
+    Ok(())
 }
 
 fn is_marked(fleet: &Fleet, name: &VmName) -> bool {

@@ -66,8 +66,7 @@ fn translate(arguments: &[OsString]) -> Option<Vec<OsString>> {
             }
             continue;
         };
-        let mut letters = letters.char_indices();
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in letters.char_indices() {
             let attached = &word.to_str()?[1 + at + letter.len_utf8()..];
             let value = || match attached {
                 "" => None,

@@ -68,6 +68,15 @@ impl Host {
     }
 
     pub fn run_words(&self, words: &[&str]) -> String {
+        self.run_in(words, &[])
+    }
+
+    /// With more in its environment.
+    pub fn run_with(&self, line: &str, variables: &[(&str, &str)]) -> String {
+        self.run_in(&line.split_whitespace().collect::<Vec<_>>(), variables)
+    }
+
+    fn run_in(&self, words: &[&str], variables: &[(&str, &str)]) -> String {
         let path = self.path();
         let output = Command::new(harness::host::microvm())
             .args(words)
@@ -78,6 +87,7 @@ impl Host {
             .env("MICROVM_CONFIG", path.join("config"))
             .env("TEST_ORDER", path.join("order"))
             .env("NO_COLOR", "1")
+            .envs(variables.iter().copied())
             .env("PATH", path.join("no-programs"))
             .stdin(std::process::Stdio::null())
             .output()
@@ -157,6 +167,17 @@ impl Host {
             }
         }
         tree
+    }
+
+    /// The same, with the names of packages in place of their paths.
+    pub fn tree_of_names(&self) -> BTreeMap<PathBuf, String> {
+        const HASH: usize = 32;
+        let tree = self.tree().into_iter();
+        tree.map(|(path, content)| match content.rsplit_once("/entries/") {
+            Some((_, rest)) => (path, rest[HASH..].to_owned()),
+            None => (path, content),
+        })
+        .collect()
     }
 
     /// A package of another program with the same layout.

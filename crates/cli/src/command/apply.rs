@@ -22,6 +22,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let (declared, fleet) = convergence::open(&self.config, &self.state)?;
+        convergence::sweep(&declared, &fleet)?;
         let places = Places::of_this_user();
         let mut steps = Vec::new();
         let mut failed = None;

@@ -41,6 +41,7 @@ impl Args {
             return Err(crate::error::Error::from(error).hint(hint));
         }
         let ready = origin.build(&name, &Places::of_this_user(), false)?;
+        crate::convergence::unmark(&fleet, &name)?;
         ready.create(&fleet, &name, &origin, false)?;
         say(format!("`{name}` is installed, from {}", origin.shown()));
         eprintln!(

@@ -13,6 +13,7 @@ mod hypervisors;
 mod init;
 mod list;
 mod logs;
+mod migrate;
 mod options;
 mod pause;
 mod plan;
@@ -67,6 +68,7 @@ enum Command {
     Autostart(autostart::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Migrate(migrate::Args),
     Host(host::Args),
     Status(status::Args),
     Console(console::Args),
@@ -120,6 +122,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Autostart(args) => args.run(),
         Command::Plan(args) => args.run(),
         Command::Apply(args) => args.run(),
+        Command::Migrate(args) => args.run(),
         Command::Host(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Console(args) => args.run(),

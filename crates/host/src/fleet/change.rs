@@ -200,7 +200,7 @@ impl Fleet {
     }
 
     /// Waits for its turn, and finishes what was cut off.
-    fn begin(&self, name: &VmName) -> Result<Guard, Error> {
+    pub(super) fn begin(&self, name: &VmName) -> Result<Guard, Error> {
         let guard = Guard::take(self, name)?;
         if let Some(verb) = self.finish(name)? {
             tracing::warn!(
