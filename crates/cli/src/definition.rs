@@ -9,6 +9,7 @@ use spec::read::{Checked, HostDefaults, Problem};
 use crate::command::listed;
 use crate::error::{Error, Kind, OrKind, Result};
 use crate::git;
+use crate::installation::Inline;
 use crate::places::Places;
 use crate::reference::{GitSource, Source};
 use crate::registry::{BUILT_IN, Registry};
@@ -47,6 +48,17 @@ impl Definition {
             Source::Path(path) => Self::in_path(path),
             Source::Git(git) => Self::in_git(git, places),
             Source::Registry(name) => Self::find(&look_up(name, places)?, places),
+        }
+    }
+
+    /// A definition that stands in another file.
+    pub fn inline(inline: &Inline) -> Self {
+        Self {
+            shown: inline.shown.clone(),
+            base_dir: inline.base_dir.clone(),
+            lock: inline.base_dir.join("microvm.lock"),
+            text: inline.text.clone(),
+            format: Format::Toml,
         }
     }
 

@@ -22,6 +22,12 @@ pub enum Entry {
     Share { options: String },
     /// The process that keeps a guest's console.
     Keeper { options: String },
+    /// What looks after one VM of the state directory.
+    VmKeeper { told: String },
+    /// What becomes a process of such a VM.
+    VmPart { told: String },
+    /// What tells systemd when a VM runs.
+    VmWatch { package: PathBuf },
     /// QEMU's helper for one connection of the guest to a port forwarded from it.
     Relay { address: Ipv4Addr, port: u16 },
     /// The hypervisor that is built in.
@@ -81,6 +87,11 @@ impl Entry {
         match (command.as_str(), arguments.next()?) {
             (host::virtiofs::SERVE_COMMAND, options) => Some(Self::Share { options }),
             (host::console::KEEPER_COMMAND, options) => Some(Self::Keeper { options }),
+            (host::service::KEEPER_COMMAND, told) => Some(Self::VmKeeper { told }),
+            (host::service::PART_COMMAND, told) => Some(Self::VmPart { told }),
+            (host::service::WATCH_COMMAND, package) => Some(Self::VmWatch {
+                package: package.into(),
+            }),
             ("relay", address) => {
                 let (address, port) = (address.parse().ok()?, arguments.next()?.parse().ok()?);
                 Some(Self::Relay { address, port })
@@ -97,6 +108,12 @@ impl Entry {
             Self::ImageHook { root } => return Ok(image::hook::hook_main(&root)),
             Self::Share { options } => return Ok(host::virtiofs::serve_main(&options)),
             Self::Keeper { options } => return Ok(host::console::keeper_main(&options)),
+            Self::VmKeeper { told } => return Ok(host::service::keeper_main(&told)),
+            Self::VmPart { told } => return Ok(host::service::part_main(&told)),
+            Self::VmWatch { package } => {
+                host::service::watch(&package);
+                return Ok(ExitCode::SUCCESS);
+            }
             Self::Relay { address, port } => {
                 host::relay::run(address, port)?;
                 return Ok(ExitCode::SUCCESS);

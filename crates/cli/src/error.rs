@@ -30,6 +30,13 @@ pub struct Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The message alone, for where several are told of; without causes and hints.
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
 impl Error {
     pub fn new(kind: Kind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self {
@@ -37,6 +44,10 @@ impl Error {
             source: source.into(),
             hints: Vec::new(),
         }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -88,6 +99,7 @@ impl From<host::Kind> for Kind {
     fn from(kind: host::Kind) -> Self {
         match kind {
             host::Kind::Other => Self::Other,
+            host::Kind::Usage => Self::Usage,
             host::Kind::Definition => Self::Definition,
             host::Kind::NotFound => Self::NotFound,
             host::Kind::Missing => Self::Missing,
@@ -114,9 +126,12 @@ from_host!(
     host::console::AttachError,
     host::control::Error,
     host::exec::Error,
+    host::fleet::Error,
     host::pci::Error,
     host::probe::Error,
     host::relay::Error,
+    host::service::Error,
+    host::service::units::Error,
     host::supervise::Error,
     host::tap::Error,
     host::virtiofs::Error

@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use backend::control::Control;
+use host::fleet::Fleet;
 use host::lock::RunLock;
+use spec::names::VmName;
 
 use crate::error::{Error, Kind, OrKind, Result};
+use crate::places;
+use crate::runner::Runner;
 
 /// Which VM a command is for.
 #[derive(clap::Args)]
@@ -14,34 +18,81 @@ pub struct Which {
     #[arg(value_name = "NAME")]
     name: Option<String>,
 
-    /// Where it runs
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    state_dir: PathBuf,
+    /// Where it runs, or the state directory of a host [default: the current directory, then
+    /// /var/lib/microvms]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+/// A VM that was found, and how it is spoken to.
+pub struct Found {
+    pub control: Control,
+    /// Where it is one of the state directory.
+    pub installed: Option<(Fleet, VmName)>,
 }
 
 impl Which {
     /// Enters the state directory and finds the one VM that is meant.
     pub fn find(&self) -> Result<Control> {
-        self.enter()?;
-        match self.name() {
-            Some(name) => described(name).ok_or_else(|| self.not_running(name)),
-            None => self.only(),
+        Ok(self.look()?.control)
+    }
+
+    /// The same, with where it belongs.
+    pub fn look(&self) -> Result<Found> {
+        if let Some(installed) = self.installed()? {
+            return Self::of_installed(installed);
         }
+        self.enter()?;
+        let control = match self.name() {
+            Some(name) => described(name).ok_or_else(|| self.not_running(name))?,
+            None => self.only()?,
+        };
+        Ok(Found {
+            control,
+            installed: None,
+        })
     }
 
     /// All that run there, or the one that is named, whether it runs or not.
     pub fn find_all(&self) -> Result<Vec<Control>> {
-        self.enter()?;
-        match self.name() {
-            Some(name) => {
-                let found = described(name).ok_or_else(|| self.not_running(name))?;
-                Ok(vec![found])
-            }
-            None => Ok(RunLock::running(Path::new("."))
-                .iter()
-                .filter_map(|name| described(name))
-                .collect()),
+        if self.name().is_some() {
+            return Ok(vec![self.find()?]);
         }
+        self.enter()?;
+        Ok(RunLock::running(Path::new("."))
+            .iter()
+            .filter_map(|name| described(name))
+            .collect())
+    }
+
+    /// One of the state directory, where no VM of that name runs in the current directory.
+    fn installed(&self) -> Result<Option<(Fleet, VmName)>> {
+        let Some(name) = self.name() else {
+            return Ok(None);
+        };
+        let Ok(name) = VmName::try_from(name.to_owned()) else {
+            return Ok(None);
+        };
+        let dir = match &self.state_dir {
+            Some(dir) => dir.clone(),
+            None if RunLock::described(Path::new("."), &name).is_some() => return Ok(None),
+            None => places::state_dir(),
+        };
+        let fleet = crate::fleet::open(&dir)?;
+        let found = fleet.find(&name)?.is_some();
+        Ok(found.then_some((fleet, name)))
+    }
+
+    /// What its package says counts: a lock is written by a hypervisor, which root does not
+    /// follow.
+    fn of_installed((fleet, name): (Fleet, VmName)) -> Result<Found> {
+        let member = fleet.member(&name)?;
+        enter(&member.dir)?;
+        let control = Runner::open(member.in_use().path())?.control();
+        Ok(Found {
+            control,
+            installed: Some((fleet, name)),
+        })
     }
 
     fn name(&self) -> Option<&str> {
@@ -49,17 +100,17 @@ impl Which {
         Some(name.rsplit_once('#').map_or(name, |(_, name)| name))
     }
 
+    fn dir(&self) -> &Path {
+        self.state_dir.as_deref().unwrap_or(Path::new("."))
+    }
+
     fn enter(&self) -> Result<()> {
-        std::env::set_current_dir(&self.state_dir).map_err(|error| {
-            let state = self.state_dir.display();
-            let message = format!("The state directory `{state}` cannot be entered: {error}");
-            Error::new(Kind::NotFound, message)
-        })
+        enter(self.dir())
     }
 
     fn only(&self) -> Result<Control> {
         let names = RunLock::running(Path::new("."));
-        let here = self.state_dir.display();
+        let here = self.dir().display();
         match names.as_slice() {
             [only] => described(only).ok_or_else(|| self.not_running(only)),
             [] => Err(format!("No VM runs in `{here}`"))
@@ -75,7 +126,7 @@ impl Which {
     }
 
     fn not_running(&self, name: &str) -> Error {
-        let here = self.state_dir.display();
+        let here = self.dir().display();
         let error = Error::new(Kind::NotFound, format!("`{name}` does not run in `{here}`"));
         match RunLock::running(Path::new(".")).as_slice() {
             [] => error.hint("`--state-dir DIR` names another place"),
@@ -85,6 +136,14 @@ impl Which {
             }
         }
     }
+}
+
+fn enter(dir: &Path) -> Result<()> {
+    std::env::set_current_dir(dir).map_err(|error| {
+        let state = dir.display();
+        let message = format!("The state directory `{state}` cannot be entered: {error}");
+        Error::new(Kind::NotFound, message)
+    })
 }
 
 /// A name that is no name of a VM has no lock.

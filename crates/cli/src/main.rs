@@ -1,10 +1,15 @@
 //! The `microvm` program: reads what it was called as, and hands over.
 
 mod command;
+mod convergence;
+mod declared;
 mod definition;
+mod difference;
 mod entry;
 mod error;
+mod fleet;
 mod git;
+mod installation;
 mod live;
 mod package;
 mod places;
@@ -13,6 +18,8 @@ mod reference;
 mod registry;
 mod runner;
 mod running;
+mod service;
+mod short;
 mod term;
 mod verbs;
 

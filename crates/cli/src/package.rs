@@ -62,8 +62,9 @@ pub fn build(vm: &Vm, definition: &Definition, places: &Places, update: bool) ->
         root_tree: built.root_tree,
         kernel_params: built.kernel_params,
     };
-    let entries =
+    let mut entries =
         backend::package::entries(vm, &files, &built.system, &exe).or_kind(Kind::Definition)?;
+    entries.extend(image::pinned(vm, &lock).map(packages));
     let path = install(&store, vm, &entries, &built.references, interrupted)?;
     Ok(Package {
         vm: vm.clone(),
@@ -71,6 +72,17 @@ pub fn build(vm: &Vm, definition: &Definition, places: &Places, update: bool) ->
         system: built.system,
         store,
     })
+}
+
+/// Where a package says what its guest was made of: `NAME VERSION ARCHITECTURE` a line.
+pub const PACKAGES: &str = "share/microvm/packages";
+
+fn packages(pinned: &image::lock::Entry) -> Entry {
+    let all = pinned.kernel.iter().chain(&pinned.packages);
+    Entry {
+        path: PACKAGES.into(),
+        content: Content::File(all.map(|package| format!("{package}\n")).collect()),
+    }
 }
 
 /// A lock that cannot be written beside a definition of somebody else's costs only the pin.
@@ -160,6 +172,11 @@ pub fn of_path(reference: &Reference) -> Option<PathBuf> {
         (Source::Path(path), None) if path.join(SPEC).is_file() => path.canonicalize().ok(),
         _ => None,
     }
+}
+
+/// Whether a package is one of this program's, and not of another that has the same layout.
+pub fn is_own(package: &Path) -> bool {
+    package.join(SPEC).is_file()
 }
 
 /// Reads what a package runs.

@@ -39,6 +39,11 @@ impl Places {
     }
 }
 
+/// Where the VMs of this host are: `MICROVM_STATE_DIR`, else where the existing system has them.
+pub fn state_dir() -> PathBuf {
+    absolute("MICROVM_STATE_DIR").unwrap_or_else(|| "/var/lib/microvms".into())
+}
+
 fn place(own: &str, root: &str, xdg: &str, home: &str, below: &str) -> PathBuf {
     if let Some(dir) = absolute(own) {
         return dir;

@@ -184,7 +184,8 @@ impl Runner {
         )?)
     }
 
-    fn control(&self) -> Control {
+    /// How the VM is spoken to where it runs.
+    pub fn control(&self) -> Control {
         let vm = &self.runner.vm;
         let host = Host::here(Places::of_this_user().cache);
         // One that is not here cannot run here: its name does for the message.
@@ -193,7 +194,7 @@ impl Runner {
         Control::of(vm, &program.unwrap_or_else(|_| name.into()))
     }
 
-    fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.runner.vm.name
     }
 }

@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Other,
+    /// A name or a value that was given is wrong.
+    Usage,
     /// The definition asks for what cannot be.
     Definition,
     /// A file or a VM is not there.

@@ -164,7 +164,7 @@ fn open(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-fn is_at(file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     let key = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
     match (file.metadata(), path.metadata()) {
         (Ok(ours), Ok(there)) => key(ours) == key(there),

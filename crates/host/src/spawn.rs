@@ -56,3 +56,16 @@ pub fn die_with_parent(command: &mut Command) {
         command.pre_exec(hook);
     }
 }
+
+/// Has a child belong to no terminal, so that nothing ends it with who started it.
+#[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
+pub fn in_a_session_of_its_own(command: &mut Command) {
+    let hook = || {
+        nix::unistd::setsid()?;
+        Ok(())
+    };
+    // SAFETY: setsid is one system call; nothing is allocated and no lock is taken.
+    unsafe {
+        command.pre_exec(hook);
+    }
+}

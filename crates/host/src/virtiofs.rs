@@ -7,6 +7,7 @@
 mod daemon;
 mod extra;
 mod notify;
+
 mod run_all;
 mod serve;
 mod socket;
@@ -22,6 +23,7 @@ use crate::kind::Kind;
 use crate::{program, socket as sockets};
 
 pub use daemon::Daemons;
+pub(crate) use notify::notify;
 pub use run_all::run_all;
 pub use serve::serve_main;
 

@@ -26,6 +26,6 @@ pub use built::Built;
 pub use context::{BuildContext, InitrdStep};
 pub use error::{Error, Kind};
 pub use lock::Lock;
-pub use pipeline::build;
+pub use pipeline::{build, pinned};
 pub use progress::{Phase, Progress, Silent};
 pub use store::Store;

@@ -1,20 +1,34 @@
 //! The commands, one file each; this one only dispatches.
 
+mod apply;
+mod autostart;
 mod balloon;
 mod build;
 mod check;
 mod console;
+mod create;
 mod gc;
+mod host;
 mod hypervisors;
 mod init;
+mod list;
+mod logs;
+mod migrate;
 mod options;
 mod pause;
+mod plan;
 mod registry;
+mod remove;
+mod restart;
 mod resume;
+mod rollback;
 mod run;
 mod schema;
 mod shutdown;
+mod start;
 mod status;
+mod stop;
+mod update;
 
 use std::process::ExitCode;
 
@@ -42,6 +56,20 @@ enum Command {
     Check(check::Args),
     Build(build::Args),
     Run(run::Args),
+    Create(create::Args),
+    Update(update::Args),
+    List(list::Args),
+    Start(start::Args),
+    Stop(stop::Args),
+    Restart(restart::Args),
+    Logs(logs::Args),
+    Rollback(rollback::Args),
+    Remove(remove::Args),
+    Autostart(autostart::Args),
+    Plan(plan::Args),
+    Apply(apply::Args),
+    Migrate(migrate::Args),
+    Host(host::Args),
     Status(status::Args),
     Console(console::Args),
     Shutdown(shutdown::Args),
@@ -60,6 +88,9 @@ impl Command {
         matches!(
             self,
             Self::Check(_)
+                | Self::List(_)
+                | Self::Logs(_)
+                | Self::Plan(_)
                 | Self::Status(_)
                 | Self::Options(_)
                 | Self::Schema(_)
@@ -69,7 +100,8 @@ impl Command {
 }
 
 pub fn run() -> Result<ExitCode> {
-    let command = Cli::parse().command;
+    let arguments = crate::short::translated(std::env::args_os().collect());
+    let command = Cli::parse_from(arguments).command;
     if command.only_prints() {
         term::end_with_the_reader();
     }
@@ -78,6 +110,20 @@ pub fn run() -> Result<ExitCode> {
         Command::Check(args) => args.run(),
         Command::Build(args) => args.run(),
         Command::Run(args) => args.run(),
+        Command::Create(args) => args.run(),
+        Command::Update(args) => args.run(),
+        Command::List(args) => args.run(),
+        Command::Start(args) => args.run(),
+        Command::Stop(args) => args.run(),
+        Command::Restart(args) => args.run(),
+        Command::Logs(args) => args.run(),
+        Command::Rollback(args) => args.run(),
+        Command::Remove(args) => args.run(),
+        Command::Autostart(args) => args.run(),
+        Command::Plan(args) => args.run(),
+        Command::Apply(args) => args.run(),
+        Command::Migrate(args) => args.run(),
+        Command::Host(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Console(args) => args.run(),
         Command::Shutdown(args) => args.run(),

@@ -1,11 +1,11 @@
 //! `microvm run`: builds what changed, and runs it in this terminal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::error::Result;
 use crate::package;
-use crate::places::Places;
+use crate::places::{self, Places};
 use crate::reference::Reference;
 use crate::runner::Runner;
 use crate::running;
@@ -17,9 +17,14 @@ pub struct Args {
     #[arg(value_name = "REF", default_value = ".")]
     reference: Reference,
 
-    /// Where volumes, sockets and relative shares are
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    state_dir: PathBuf,
+    /// Run an installed VM of this host instead, in its own directory
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["reference", "update"])]
+    installed: Option<String>,
+
+    /// Where volumes, sockets and relative shares are [default: .]; of an installed VM, the state
+    /// directory of the host's
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
 
     /// Resolve packages anew instead of taking what `microvm.lock` pins
     #[arg(long)]
@@ -32,6 +37,9 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
+        if let Some(name) = &self.installed {
+            return self.run_installed(name);
+        }
         let (path, _kept) = match package::of_path(&self.reference) {
             Some(path) => (path, None),
             None => {
@@ -41,6 +49,24 @@ impl Args {
                 (package.path, Some(kept))
             }
         };
-        Runner::open(&path)?.supervise(&self.state_dir, &self.extra)
+        Runner::open(&path)?.supervise(
+            self.state_dir.as_deref().unwrap_or(Path::new(".")),
+            &self.extra,
+        )
+    }
+
+    fn run_installed(&self, name: &str) -> Result<ExitCode> {
+        let name = host::fleet::name(name)?;
+        let state = self.state_dir.clone().unwrap_or_else(places::state_dir);
+        let fleet = crate::fleet::open(&state)?;
+        let member = crate::fleet::member(&fleet, &name)?;
+        crate::fleet::keep_from_gc(&fleet, &name, &Places::of_this_user())?;
+        let package = fleet.set_booted(&name)?;
+        let ended = Runner::open(&package)?.supervise(&member.dir, &self.extra);
+        // While another run goes on, it is that one's.
+        if !fleet.runs(&name) {
+            fleet.clear_booted(&name)?;
+        }
+        ended
     }
 }

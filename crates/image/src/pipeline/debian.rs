@@ -67,6 +67,11 @@ pub(super) fn build(
     Ok(Parts::new(kernel, root, &entry.codename))
 }
 
+/// What the lock pins for a VM.
+pub(super) fn pinned<'a>(vm: &Vm, debian: &Debian, lock: &'a Lock) -> Option<&'a Entry> {
+    lock.get(&lock_key(debian, debian_arch(vm.arch), Flavour::of(vm)))
+}
+
 /// What the lock pins; resolved where it pins nothing yet, or where it is to be updated.
 fn locked(
     vm: &Vm,

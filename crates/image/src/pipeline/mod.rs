@@ -18,7 +18,7 @@ use spec::guest::GuestSource;
 use crate::built::Built;
 use crate::context::BuildContext;
 use crate::error::Error;
-use crate::lock::Lock;
+use crate::lock::{Entry, Lock};
 use crate::store::Store;
 
 /// Builds a VM's guest, or finds it built.
@@ -41,4 +41,12 @@ pub fn build(
         GuestSource::Given { store_disk } => given::find(vm, store_disk.as_deref())?,
     };
     system::assemble(vm, parts, store, context)
+}
+
+/// What a lock pins for a VM's guest; `None` where it pins nothing yet, or nothing is pinned.
+pub fn pinned<'a>(vm: &Vm, lock: &'a Lock) -> Option<&'a Entry> {
+    match &vm.guest.source {
+        GuestSource::Debian(source) => debian::pinned(vm, source, lock),
+        GuestSource::Directory(_) | GuestSource::Given { .. } => None,
+    }
 }

@@ -1,0 +1,215 @@
+//! From a source to what is installed under a name.
+
+use std::path::{Path, PathBuf};
+
+use host::fleet::Fleet;
+use image::store::Store;
+use spec::names::VmName;
+
+use crate::definition::Definition;
+use crate::difference::Difference;
+use crate::error::{Error, Kind, OrKind, Result};
+use crate::package;
+use crate::places::Places;
+use crate::reference::{Reference, Source};
+use crate::runner::Runner;
+
+/// Where a VM comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A source, as it is kept in the VM's directory.
+    Source { source: Source, text: String },
+    /// The definition itself, from the host's configuration.
+    Inline(Inline),
+}
+
+/// A definition that stands in another file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inline {
+    /// As people are shown it.
+    pub shown: String,
+    /// Where relative paths resolve and `microvm.lock` is.
+    pub base_dir: PathBuf,
+    /// In the words of `microvm.toml`.
+    pub text: String,
+}
+
+/// A package that is about to be installed; safe from collection while it is held.
+pub struct Ready {
+    pub path: PathBuf,
+    store: Store,
+}
+
+impl Origin {
+    /// From the command line: what is relative is taken from here, for good.
+    pub fn given(text: &str, name: &VmName) -> Result<Self> {
+        let here = std::env::current_dir().or_kind(Kind::Usage)?;
+        Self::given_in(text, name, &here)
+    }
+
+    /// The same, with another directory that relative paths are taken from.
+    pub fn given_in(text: &str, name: &VmName, base_dir: &Path) -> Result<Self> {
+        if text.contains(char::is_control) {
+            let message = format!("`{}` has a control character", text.escape_default());
+            return Err(
+                Error::new(Kind::Usage, message).hint("a source is a directory or a git URL")
+            );
+        }
+        let reference: Reference = text.parse().or_kind(Kind::Usage)?;
+        if let Some(other) = reference.name.filter(|other| **other != **name) {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("`{text}` names the VM `{other}`, but `{name}` is to be installed"),
+            )
+            .hint("a VM is installed under its own name; without `#NAME` that is taken"));
+        }
+        let source = match reference.source {
+            Source::Path(path) => {
+                let path = std::path::absolute(base_dir.join(path)).or_kind(Kind::Usage)?;
+                Source::Path(path)
+            }
+            other => other,
+        };
+        let text = source.to_string();
+        if text.contains(['#', '\n']) {
+            let message = format!(
+                "`{}` cannot be kept as a source; it must have no `#`, which stands before a \
+                 name, and no line break",
+                text.escape_debug()
+            );
+            return Err(Error::new(Kind::Usage, message));
+        }
+        Ok(Self::Source { source, text })
+    }
+
+    /// From a VM's directory.
+    pub fn kept(text: &str) -> Result<Self> {
+        let reference: Reference = text.parse().or_kind(Kind::Definition)?;
+        Ok(Self::Source {
+            source: reference.source,
+            text: text.to_owned(),
+        })
+    }
+
+    /// What is kept in the VM's directory.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Source { text, .. } => Some(text),
+            Self::Inline(_) => None,
+        }
+    }
+
+    /// As people are shown it.
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::Source { text, .. } => text,
+            Self::Inline(inline) => &inline.shown,
+        }
+    }
+
+    /// Builds the VM of that name, or takes the package that the source is.
+    pub fn build(&self, name: &VmName, places: &Places, update: bool) -> Result<Ready> {
+        if let Some(path) = self.package() {
+            is_called(&path, name)?;
+            let store = Store::open(&places.store)?;
+            return Ok(Ready { path, store });
+        }
+        let definition = self.definition(places)?;
+        let vm = definition.vm(Some(name))?;
+        let built = package::build(&vm, &definition, places, update)?;
+        Ok(Ready {
+            path: built.path,
+            store: built.store,
+        })
+    }
+
+    /// What the source would give now, as far as that is known without building it.
+    pub fn difference(
+        &self,
+        name: &VmName,
+        installed: &Path,
+        places: &Places,
+    ) -> Result<Difference> {
+        if let Some(path) = self.package() {
+            return Ok(Difference::between(installed, &path));
+        }
+        let definition = self.definition(places)?;
+        let vm = definition.vm(Some(name))?;
+        let lock = image::Lock::load(&definition.lock)?;
+        Ok(Difference::to_definition(
+            installed,
+            &vm,
+            image::pinned(&vm, &lock),
+        ))
+    }
+
+    /// Whether it has a VM of that name that can be built.
+    pub fn check(&self, name: &VmName, places: &Places) -> Result<()> {
+        match self.package() {
+            Some(path) => is_called(&path, name),
+            None => self.definition(places)?.vm(Some(name)).map(drop),
+        }
+    }
+
+    fn definition(&self, places: &Places) -> Result<Definition> {
+        match self {
+            Self::Source { source, .. } => Definition::find(source, places),
+            Self::Inline(inline) => Ok(Definition::inline(inline)),
+        }
+    }
+
+    fn package(&self) -> Option<PathBuf> {
+        match self {
+            Self::Source {
+                source: Source::Path(path),
+                ..
+            } if path.join("bin/microvm-run").exists() => path.canonicalize().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// A package runs one VM, whose name is that of its lock and its sockets.
+fn is_called(package: &Path, name: &VmName) -> Result<()> {
+    if !package::is_own(package) {
+        return Ok(());
+    }
+    let inside = Runner::open(package)?.name().to_owned();
+    if inside == **name {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Usage,
+        format!(
+            "The package `{}` runs `{inside}`, not `{name}`",
+            package.display()
+        ),
+    )
+    .hint(format!("`microvm create {inside}` installs it")))
+}
+
+impl Ready {
+    /// Installs it under a new name.
+    pub fn create(
+        &self,
+        fleet: &Fleet,
+        name: &VmName,
+        origin: &Origin,
+        managed: bool,
+    ) -> Result<()> {
+        crate::fleet::root(&self.store, fleet, name)?;
+        Ok(fleet.create(name, &self.path, origin.text(), managed)?)
+    }
+
+    /// Installs it in place of what is there, and says whether that was another.
+    pub fn update(
+        &self,
+        fleet: &Fleet,
+        name: &VmName,
+        origin: &Origin,
+        managed: bool,
+    ) -> Result<bool> {
+        crate::fleet::root(&self.store, fleet, name)?;
+        Ok(fleet.update(name, &self.path, origin.text(), managed)?)
+    }
+}

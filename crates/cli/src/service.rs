@@ -1,0 +1,106 @@
+//! Starts and stops the VMs of the state directory, and says how it went.
+
+use std::path::PathBuf;
+
+use host::fleet::{Fleet, Version};
+use host::service::{Ended, Log, Services, Systemd};
+use spec::names::VmName;
+
+use crate::error::{Error, Kind, OrKind, Result};
+use crate::fleet;
+use crate::places::Places;
+use crate::verbs::say;
+
+fn services(fleet: &Fleet) -> Result<Services> {
+    Ok(Services::of(fleet, &own_program()?))
+}
+
+fn own_program() -> Result<PathBuf> {
+    std::env::current_exe().or_kind(Kind::Other)
+}
+
+pub fn start(fleet: &Fleet, name: &VmName) -> Result<()> {
+    let member = fleet::member(fleet, name)?;
+    if let Version::Gone(path) = &member.current {
+        let message = format!("The package of `{name}`, `{}`, is gone", path.display());
+        let error = Error::new(Kind::NotFound, message);
+        return Err(error.hint(format!("`microvm update {name}` builds it again")));
+    }
+    fleet::keep_from_gc(fleet, name, &Places::of_this_user())?;
+    let started = services(fleet)?.start(fleet, name);
+    match started.map_err(|error| with_hint(error, name))? {
+        true => say(format!("`{name}` runs")),
+        false => say(format!("`{name}` runs already")),
+    }
+    Ok(())
+}
+
+fn with_hint(error: host::service::Error, name: &VmName) -> Error {
+    let is_of_the_vm = error.kind() == host::Kind::Hypervisor;
+    let error = Error::from(error);
+    match is_of_the_vm {
+        true => error.hint(format!("`microvm logs {name}` shows what it said")),
+        false => error,
+    }
+}
+
+/// One that does not run is stopped already.
+pub fn stop(fleet: &Fleet, name: &VmName) -> Result<()> {
+    fleet::member(fleet, name)?;
+    match services(fleet)?.stop(fleet, name)? {
+        Ended::NotRunning => say(format!("`{name}` does not run")),
+        Ended::Graceful => say(format!("`{name}` has shut itself down")),
+        Ended::Escalated => {
+            let message = format!("`{name}` did not shut itself down in time and was ended");
+            return Err(Error::new(Kind::Escalated, message));
+        }
+    }
+    Ok(())
+}
+
+/// What did not shut itself down is started again all the same.
+pub fn restart(fleet: &Fleet, name: &VmName) -> Result<()> {
+    match stop(fleet, name) {
+        Err(error) if error.kind() == Kind::Escalated => {
+            error.print_and_code();
+        }
+        other => other?,
+    }
+    start(fleet, name)
+}
+
+pub fn set_autostart(fleet: &Fleet, name: &VmName, on: bool) -> Result<()> {
+    Ok(services(fleet)?.set_autostart(fleet, name, on)?)
+}
+
+/// Whether something starts those that are to start with the host.
+pub fn starts_with_the_host(fleet: &Fleet) -> bool {
+    Systemd::with_units_for(fleet.dir()).is_some()
+}
+
+/// Tells a systemd that has just got its units what starts with the host.
+pub fn enable_all(systemd: &Systemd, fleet: &Fleet) -> Result<()> {
+    for name in fleet.names()? {
+        if fleet.member(&name).is_ok_and(|member| member.autostart) {
+            systemd.enable(&name, true)?;
+        }
+    }
+    Ok(())
+}
+
+pub fn print_log(fleet: &Fleet, name: &VmName, lines: Option<usize>, follow: bool) -> Result<()> {
+    if let Services::Systemd(systemd) = services(fleet)? {
+        return Ok(systemd.print_log(name, lines, follow)?);
+    }
+    let ended = || !fleet.runs(name);
+    Log::of(fleet, name)
+        .print(lines, follow, &mut std::io::stdout().lock(), &ended)
+        .map_err(|error| {
+            let absent = matches!(error, host::service::Error::NoLog { .. });
+            let error = Error::from(error);
+            match absent {
+                true => error.hint(format!("`microvm start {name}` starts it")),
+                false => error,
+            }
+        })
+}

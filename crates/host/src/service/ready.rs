@@ -1,0 +1,125 @@
+//! Whether a VM runs, and how systemd is told.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use spec::names::VmName;
+
+use super::{Account, Error};
+use crate::lock::RunLock;
+use crate::virtiofs::notify;
+
+/// What is known of a VM that was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Runs,
+    NotYet,
+    /// Its package has no command that tells, or its hypervisor has nothing that is asked. It is
+    /// taken to run after [`GRACE`].
+    Untold,
+}
+
+/// One that does not start ends sooner.
+pub const GRACE: Duration = Duration::from_secs(3);
+
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Asks a package's own `microvm-status`, as the user whom the VM runs as: what it reads there was
+/// written by a hypervisor, and is not for root to act upon.
+pub fn readiness(package: &Path, account: Option<Account>) -> Readiness {
+    let program = package.join("bin/microvm-status");
+    if !program.exists() {
+        return Readiness::Untold;
+    }
+    let mut command = Command::new(program);
+    command
+        .arg("--json")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    if let Some(account) = account {
+        account.apply(&mut command);
+    }
+    let said = command.output().map(|output| output.stdout);
+    let rows = said
+        .ok()
+        .and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+    match rows.as_ref().and_then(|rows| rows[0]["state"].as_str()) {
+        Some("running" | "paused") => Readiness::Runs,
+        Some("unknown") => Readiness::Untold,
+        _ => Readiness::NotYet,
+    }
+}
+
+/// Becomes a VM's `microvm-run` in its directory, and leaves behind a process that tells systemd
+/// when the VM runs. Of a package that holds no lock of its own, the lock is taken for it.
+/// Returns only where it failed.
+pub fn run_as_unit(dir: &Path, name: &VmName, package: &Path) -> Error {
+    if let Err(source) = std::env::set_current_dir(dir) {
+        return Error::io("enter", dir, source);
+    }
+    let program = package.join("bin/microvm-run");
+    let _lock = match own_lock(package, name) {
+        Ok(lock) => lock,
+        Err(error) => return error,
+    };
+    if let Err(error) = leave_watcher(package) {
+        return Error::Run {
+            program: program.clone(),
+            source: error,
+        };
+    }
+    let source = Command::new(&program).env_remove("NOTIFY_SOCKET").exec();
+    Error::Run { program, source }
+}
+
+fn own_lock(package: &Path, name: &VmName) -> Result<Option<std::os::fd::OwnedFd>, Error> {
+    if package.join("share/microvm/spec.json").exists() {
+        return Ok(None);
+    }
+    let lock = RunLock::take(Path::new("."), name)?;
+    let left = lock.leave_to_exec().map_err(|error| Error::Io {
+        action: "keep the lock of",
+        path: PathBuf::from(&**name),
+        source: error.into(),
+    })?;
+    Ok(Some(left))
+}
+
+/// The first argument of the process that watches.
+pub const WATCH_COMMAND: &str = "vm-watch";
+
+fn leave_watcher(package: &Path) -> std::io::Result<()> {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return Ok(());
+    }
+    Command::new(std::env::current_exe()?)
+        .arg(WATCH_COMMAND)
+        .arg(package)
+        .stdin(Stdio::null())
+        .spawn()?;
+    Ok(())
+}
+
+/// Tells systemd when the VM runs that its parent becomes; while it starts, that it needs more
+/// time: where many start at once, none is to be killed for being slow.
+pub fn watch(package: &Path) {
+    const LONGEST: Duration = Duration::from_secs(20 * 60);
+    const MORE: Duration = Duration::from_secs(30);
+    let hypervisor = nix::unistd::getppid();
+    let start = Instant::now();
+    let mut extended = Instant::now();
+    while nix::unistd::getppid() == hypervisor && start.elapsed() < LONGEST {
+        match readiness(package, None) {
+            Readiness::Runs => return notify("READY=1"),
+            Readiness::Untold if start.elapsed() > GRACE => return notify("READY=1"),
+            Readiness::Untold | Readiness::NotYet => {}
+        }
+        if extended.elapsed() > MORE / 3 {
+            notify(&format!("EXTEND_TIMEOUT_USEC={}", MORE.as_micros()));
+            extended = Instant::now();
+        }
+        std::thread::sleep(LOOK);
+    }
+}
