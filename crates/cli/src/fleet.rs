@@ -93,6 +93,10 @@ pub fn root(store: &Store, fleet: &Fleet, name: &VmName) -> Result<()> {
     for link in ["current", "booted", "old"] {
         store.add_root(&fleet.dir_of(name).join(link))?;
     }
+    // Who is not root has no say there, and builds nothing there either.
+    if host::user::is_root() {
+        fleet.keep_in_nix(name)?;
+    }
     Ok(())
 }
 
