@@ -9,7 +9,7 @@ use crate::suite::Suite;
 
 /// How many; the others' boots of each hypervisor come beside.
 const BOOTS: &str = "MICROVM_BOOTS";
-const DEFAULT: u32 = 2;
+const DEFAULT: u32 = 1;
 
 pub fn in_a_row(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     let boots = match std::env::var(BOOTS) {

@@ -87,10 +87,9 @@ fn balloon(guest: &Nested<'_>) -> Outcome {
     let before = free()?;
     let small = MEM_MIB - 64;
     let printed = guest.program(&format!("microvm-balloon {small}"))?;
-    check!(
-        printed.is_empty() || printed == small.to_string(),
-        "microvm-balloon {small} printed `{printed}`"
-    );
+    // A busy guest may still be giving memory up when the program has waited long enough.
+    let reached = printed.is_empty() || (small..MEM_MIB).contains(&printed.parse()?);
+    check!(reached, "microvm-balloon {small} printed `{printed}`");
     let start = Instant::now();
     loop {
         let after = free()?;
@@ -125,7 +124,7 @@ fn console(host: &KvmHost, guest: &Nested<'_>) -> Outcome {
     guest.ssh("echo said before you came > /dev/console")?;
     let place = guest.place();
     let seen = host.run(&format!(
-        "cd {}; (sleep 5) | {}/bin/microvm-console 2>&1 || true",
+        "cd {}; timeout 5 {}/bin/microvm-console </dev/null 2>&1 || true",
         place.state,
         place.package.display()
     ))?;

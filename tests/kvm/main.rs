@@ -56,20 +56,19 @@ fn trials(hypervisor: Hypervisor, suite: &Arc<Suite>) -> Vec<Trial> {
     let hypervisor = Arc::new(hypervisor);
     let trial = |(test, run): (&str, Test)| {
         let (suite, hypervisor) = (Arc::clone(suite), Arc::clone(&hypervisor));
-        Trial::test(format!("{name}::{test}"), move || {
-            run(&suite, &hypervisor).map_err(|failure| failure.to_string().into())
+        let name = format!("{name}::{test}");
+        Trial::test(name.clone(), move || {
+            run(&suite, &hypervisor).map_err(|failure| {
+                // At once: the others go on for long.
+                eprintln!("{name}: {failure}");
+                failure.to_string().into()
+            })
         })
     };
     TESTS.into_iter().map(trial).collect()
 }
 
-/// Asks for the suite: a host under emulation keeps two processors busy for minutes.
-const ASKED: &str = "MICROVM_KVM_HOST";
-
 fn skip_reason(hypervisor: &Hypervisor) -> Option<String> {
-    if std::env::var_os(ASKED).is_none_or(|value| value != "1") {
-        return Some(format!("`{ASKED}=1` tries it"));
-    }
     if let Some(why) = hypervisor.absent() {
         return Some(why);
     }

@@ -1,7 +1,7 @@
-//! A host on which KVM cannot be used: one clear message.
+//! A host on which KVM cannot be used, or without space for volumes: one clear message.
 
 use harness::nested::{By, Place};
-use harness::{KvmHost, Outcome, check};
+use harness::{KvmHost, Nested, Outcome, check};
 
 use crate::definition::Guest;
 use crate::hypervisors::Hypervisor;
@@ -10,7 +10,8 @@ use crate::suite::Suite;
 pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     let host = suite.host()?;
     missing(suite, host, hypervisor)?;
-    denied(suite, host, hypervisor)
+    denied(suite, host, hypervisor)?;
+    full(suite, host, hypervisor)
 }
 
 fn missing(suite: &Suite, host: &KvmHost, hypervisor: &Hypervisor) -> Outcome {
@@ -37,11 +38,29 @@ fn says(suite: &Suite, hypervisor: &Hypervisor, place: &Place, words: &str) -> O
     if hypervisor.has("emulation of a processor") {
         return guest.expect(words);
     }
+    refused(&mut guest, 5, words)
+}
+
+/// The volume does not fit, and its half is removed.
+fn full(suite: &Suite, host: &KvmHost, hypervisor: &Hypervisor) -> Outcome {
+    let place = suite.place(hypervisor, Guest::Plain, "full")?;
+    let state = &place.state;
+    host.run(&format!(
+        "mkdir -p {state} && mount -t tmpfs -o size=64k full {state}"
+    ))?;
+    let mut guest = suite.start_guest(&place, By::Run)?;
+    let result = refused(&mut guest, 8, "var.img");
+    let left = host.run(&format!("find {state} -name '*.img*'; umount {state}"))?;
+    check!(left.is_empty(), "left behind: {left}");
+    result
+}
+
+fn refused(guest: &mut Nested<'_>, expected: i32, words: &str) -> Outcome {
     let code = guest.exit_code()?;
     let said = guest.console();
     check!(
-        code == Some(5),
-        "without KVM it ended with {code:?}, not with 5:\n{said}"
+        code == Some(expected),
+        "it ended with {code:?}, not with {expected}:\n{said}"
     );
     check!(
         said.matches("error:").count() == 1 && said.contains(words),

@@ -143,7 +143,7 @@ pub fn prepare(host: &KvmHost, place: &Place, line: &str) -> Outcome {
 }
 
 pub fn no_socket_is_left(host: &KvmHost, place: &Place) -> Outcome {
-    let left = host.run(&format!("ls {}", place.state))?;
-    harness::check!(!left.contains(".sock"), "a socket was left behind: {left}");
+    let left = host.run(&format!("find {} -type s", place.state))?;
+    harness::check!(left.is_empty(), "sockets were left behind: {left}");
     Ok(())
 }

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::Outcome;
 
 /// Longest that an emulated guest may take to its SSH banner on a busy machine of two cores.
-pub const BOOT: Duration = Duration::from_secs(150);
+pub const BOOT: Duration = Duration::from_secs(400);
 
 /// Ends with the test: killed on drop if it still runs.
 pub struct Guest {

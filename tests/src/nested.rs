@@ -108,8 +108,10 @@ impl<'a> Nested<'a> {
     /// Runs one of the package's programs in the state directory; gives what it printed.
     pub fn program(&self, name_and_arguments: &str) -> Outcome<String> {
         let Place { state, package, .. } = &self.place;
+        // Some are asked by their own program, which is found as when they were started.
         self.host.run(&format!(
-            "cd {state} && MICROVM_SHUTDOWN_TIMEOUT=300 {}/bin/{name_and_arguments}",
+            "cd {state} && MICROVM_SHUTDOWN_TIMEOUT=300 {} {}/bin/{name_and_arguments}",
+            self.place.environment.join(" "),
             package.display()
         ))
     }

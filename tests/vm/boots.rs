@@ -20,7 +20,7 @@ fn ten(fleet: &Fleet, name: &str) -> Outcome {
             .wait_for_ssh()
             .map_err(|failure| format!("boot {turn} of 10: {failure}"))?;
         guest.signal(nix::sys::signal::Signal::SIGTERM)?;
-        let status = guest.wait(Duration::from_secs(60))?;
+        let status = guest.wait(Duration::from_secs(240))?;
         check!(
             status.success(),
             "boot {turn} of 10 ended with {status}:\n{}",

@@ -89,7 +89,7 @@ fn shares(guest: &mut Guest) -> Outcome {
 fn forwarded(fleet: &Fleet, guest: &mut Guest) -> Outcome {
     guest.ssh("systemd-run -q socat TCP-LISTEN:7,fork,reuseaddr PIPE; systemd-run -q socat UDP-LISTEN:7,fork PIPE; sleep 1")?;
     let mut echo = TcpStream::connect(("127.0.0.1", fleet.port("tcp:full-echo")))?;
-    echo.set_read_timeout(Some(Duration::from_secs(20)))?;
+    echo.set_read_timeout(Some(Duration::from_secs(120)))?;
     echo.write_all(b"tcp")?;
     let mut answer = [0; 3];
     echo.read_exact(&mut answer)?;
@@ -97,7 +97,7 @@ fn forwarded(fleet: &Fleet, guest: &mut Guest) -> Outcome {
 
     let echo = UdpSocket::bind(("127.0.0.1", 0))?;
     echo.connect(("127.0.0.1", fleet.port("udp:full-echo")))?;
-    echo.set_read_timeout(Some(Duration::from_secs(20)))?;
+    echo.set_read_timeout(Some(Duration::from_secs(120)))?;
     echo.send(b"udp")?;
     let length = echo.recv(&mut answer)?;
     check!(
@@ -147,7 +147,7 @@ fn balloon(guest: &mut Guest, package: &Path) -> Outcome {
 
 fn stop(guest: &mut Guest, package: &Path) -> Outcome {
     host::output(Command::new(package.join("bin/microvm-shutdown")).current_dir(guest.state()))?;
-    let status = guest.wait(Duration::from_secs(90))?;
+    let status = guest.wait(Duration::from_secs(240))?;
     check!(
         status.success(),
         "the guest ended with {status}:\n{}",

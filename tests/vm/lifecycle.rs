@@ -40,7 +40,7 @@ fn second_run(fleet: &Fleet, first: &Guest) -> Outcome {
 /// SIGINT stops the guest as its power button does.
 fn interrupt(guest: &mut Guest) -> Outcome {
     guest.signal(Signal::SIGINT)?;
-    let status = guest.wait(Duration::from_secs(60))?;
+    let status = guest.wait(Duration::from_secs(240))?;
     check!(
         matches!(status.code(), Some(0 | 130)),
         "ended with {status}:\n{}",
@@ -79,15 +79,16 @@ fn mount_tiny(state: &Path) -> nix::Result<()> {
     nix::mount::mount(Some("tiny"), state, Some("tmpfs"), flags, Some("size=64k"))
 }
 
-/// Ctrl-C while the hypervisor starts.
+/// As Ctrl-C does while the hypervisor starts, but by a signal that no shell ignores for a program
+/// in the background.
 fn interrupted_early(fleet: &Fleet) -> Outcome {
     for delay in [1, 20, 60, 150, 400] {
         let mut guest = fleet.run("lone")?;
         std::thread::sleep(Duration::from_millis(delay));
-        guest.signal(Signal::SIGINT)?;
+        guest.signal(Signal::SIGTERM)?;
         std::thread::sleep(Duration::from_millis(200));
-        let _ = guest.signal(Signal::SIGINT);
-        guest.wait(Duration::from_secs(20))?;
+        let _ = guest.signal(Signal::SIGTERM);
+        guest.wait(Duration::from_secs(120))?;
         crate::roots::left_clean(guest.state())?;
     }
     Ok(())
@@ -100,7 +101,7 @@ fn run_in(fleet: &Fleet, state: &Path) -> Outcome<Guest> {
 }
 
 fn refused(guest: &mut Guest, code: i32, word: &str) -> Outcome {
-    let status = guest.wait(Duration::from_secs(20))?;
+    let status = guest.wait(Duration::from_secs(120))?;
     let said = guest.console();
     check!(
         status.code() == Some(code),

@@ -50,7 +50,10 @@ fn main() {
         .map(|(name, test)| trial(name, test, |_| None, &fleet))
         .chain([aarch64])
         .collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Removes its directory: `exit` runs no destructors.
+    drop(Arc::into_inner(fleet));
+    conclusion.exit();
 }
 
 fn trial(name: &'static str, test: Test, lacks: Lacks, fleet: &Arc<Fleet>) -> Trial {

@@ -21,7 +21,7 @@ fn boots_with(fleet: &Fleet, name: &str, look: &str, expected: &str) -> Outcome 
         "the hostname is `{hostname}`, not `{name}`"
     );
     host::output(Command::new(package.join("bin/microvm-shutdown")).current_dir(guest.state()))?;
-    let status = guest.wait(Duration::from_secs(60))?;
+    let status = guest.wait(Duration::from_secs(240))?;
     check!(
         status.success(),
         "`{name}` ended with {status}:\n{}",
@@ -53,12 +53,12 @@ pub fn q35(fleet: &Fleet) -> Outcome {
 pub fn console(fleet: &Fleet) -> Outcome {
     fleet.build("q35")?;
     let mut guest = fleet.run("q35")?;
-    guest.expect("root@q35:~#", Duration::from_secs(120))?;
+    guest.expect("root@q35:~#", Duration::from_secs(400))?;
     guest.type_in("echo typed $((6 * 7))\n")?;
-    guest.expect("typed 42", Duration::from_secs(20))?;
+    guest.expect("typed 42", Duration::from_secs(120))?;
     // QEMU's own way out of a serial console on stdio.
     guest.type_in("\u{1}x")?;
-    let status = guest.wait(Duration::from_secs(20))?;
+    let status = guest.wait(Duration::from_secs(120))?;
     check!(status.success(), "Ctrl-a x ended with {status}");
     Ok(())
 }

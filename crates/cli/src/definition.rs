@@ -89,7 +89,8 @@ impl Definition {
 
     /// The name of a VM that is declared: the one wanted, or the only one.
     pub fn pick(&self, checked: &Checked, wanted: Option<&str>) -> Result<String> {
-        let declared: Vec<&str> = checked.declared.iter().map(String::as_str).collect();
+        let mut declared: Vec<&str> = checked.declared.iter().map(String::as_str).collect();
+        declared.sort_unstable();
         let shown = &self.shown;
         match (wanted, &declared[..]) {
             // What is wrong with the file as a whole comes before what is not in it.

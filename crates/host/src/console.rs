@@ -4,6 +4,7 @@
 
 mod agent_port;
 mod attach;
+mod clients;
 mod escape;
 mod events;
 mod halt;
@@ -23,7 +24,6 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 
 use crate::kind::Kind;
-use crate::spawn;
 
 pub use attach::{Error as AttachError, Left, attach};
 pub use keeper::{ENDED_AT_CONSOLE, keeper_main};
@@ -140,7 +140,7 @@ fn start(program: &Path, kept: &Kept, inherited: &[OwnedFd]) -> std::io::Result<
         .arg(serde_json::to_string(kept)?);
     // Nothing of the keeper's may end up among the hypervisor's last words.
     command.stderr(Stdio::null());
-    spawn::with_all_signals(&mut command);
+    // No hook before exec(2): without one this is a vfork(2), and the hypervisor starts sooner.
     for fd in inherited {
         fcntl_setfd(fd, FdFlags::empty())?;
     }

@@ -349,9 +349,9 @@ mod tests {
     #[test]
     fn daemon_that_keeps_the_pipe_does_not_hold_us() {
         let start = Instant::now();
-        shell("sleep 5 & echo done")
+        shell("sleep 20 & echo done")
             .output(&AtomicBool::new(false))
             .unwrap();
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(start.elapsed() < Duration::from_secs(15));
     }
 }

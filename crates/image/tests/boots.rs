@@ -30,7 +30,7 @@ const TOOLS: [&str; 5] = [
 ];
 
 /// Under emulation, on a machine that does other things as well.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Says on the console what the guest has, and leaves in the way that a kernel parameter names.
 const REPORT: &str = r#"#!/bin/sh

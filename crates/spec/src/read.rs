@@ -110,7 +110,9 @@ pub fn parse_json_vm(source: &Source<'_>, name: &str, text: &str) -> Result<Flee
         Some(inner) => inner.clone(),
         None => root,
     };
-    reading.vms(vec![(name.to_owned(), 0, vm)], Vec::new()).all()
+    reading
+        .vms(vec![(name.to_owned(), 0, vm)], Vec::new())
+        .all()
 }
 
 /// A file's name and lines while it is read.

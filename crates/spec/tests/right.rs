@@ -7,7 +7,8 @@ use spec::Vm;
 use spec::guest::GuestSource;
 use spec::options;
 use spec::read::{
-    Fleet, HostDefaults, Problem, Problems, Source, check_toml, parse_json, parse_json_vm, parse_toml,
+    Fleet, HostDefaults, Problem, Problems, Source, check_toml, parse_json, parse_json_vm,
+    parse_toml,
 };
 use spec::vm::{Arch, Kernel, RootShare, ShareProto, StoreKind};
 
@@ -172,10 +173,7 @@ fn options_have_places() {
         let problem = checked.problems.iter().find(about).unwrap();
         (problem.line, problem.column)
     };
-    assert_eq!(
-        PATHS.map(place),
-        [(7, 9), (3, 1), (9, 9), (1, 1), (2, 7)]
-    );
+    assert_eq!(PATHS.map(place), [(7, 9), (3, 1), (9, 9), (1, 1), (2, 7)]);
 }
 
 #[test]

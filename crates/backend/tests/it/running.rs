@@ -13,7 +13,7 @@ use backend::plan::Plan;
 use backend::qmp::{self, EventName, Message, Request};
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub struct Running {
     child: Child,

@@ -6,7 +6,7 @@ use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::agent_port::AgentPort;
+use super::clients::{Clients, WAITING};
 use super::escape::Escape;
 use super::events::Events;
 use super::halt::{Halt, processors_ran_ns};
@@ -28,11 +29,8 @@ pub const ENDED_AT_CONSOLE: u8 = 3;
 
 /// What who attaches later sees first.
 const REMEMBERED: usize = 64 << 10;
-/// What waits for a slow reader.
-const WAITING: usize = 256 << 10;
 /// What waits for a guest that does not read.
 const TYPED: usize = 16 << 10;
-const CLIENTS: usize = 16;
 
 /// Longest from the end that a person asked for to SIGKILL.
 const END_TIME: Duration = Duration::from_secs(3);
@@ -61,19 +59,13 @@ struct Keeper {
     printed: Waiting,
     typed: Waiting,
     escape: Option<Escape>,
-    clients: Vec<Client>,
+    clients: Clients,
     agent: Option<AgentPort>,
     halt: Option<Halt>,
     events: Option<Events>,
     /// When the end was asked for, by a person or by what the guest did.
     ending: Option<Instant>,
     at_console: bool,
-}
-
-struct Client {
-    stream: UnixStream,
-    waiting: Waiting,
-    gone: bool,
 }
 
 impl Keeper {
@@ -105,7 +97,7 @@ impl Keeper {
             remembered: Waiting::default(),
             printed: Waiting::default(),
             typed: Waiting::default(),
-            clients: Vec::new(),
+            clients: Clients::default(),
             ending: None,
             at_console: false,
         })
@@ -144,10 +136,11 @@ impl Keeper {
         }
         for (source, flags) in &events {
             if let What::Client(index) = source {
-                self.serve(*index, *flags);
+                let typed = self.clients.serve(*index, *flags);
+                self.typed.push(&typed, TYPED);
             }
         }
-        self.clients.retain(|client| !client.gone);
+        self.clients.forget_gone();
         self.attend_agent(&events);
         if has(What::Events) {
             self.read_events();
@@ -174,15 +167,8 @@ impl Keeper {
         if let Some(listener) = &self.listener {
             sources.push((What::Listener, listener.as_fd(), PollFlags::IN));
         }
-        for (index, client) in self.clients.iter().enumerate() {
-            let writes = if client.waiting.is_empty() {
-                PollFlags::empty()
-            } else {
-                PollFlags::OUT
-            };
-            let flags = PollFlags::IN | writes;
-            sources.push((What::Client(index), client.stream.as_fd(), flags));
-        }
+        let clients = self.clients.awaited().enumerate();
+        sources.extend(clients.map(|(index, (fd, flags))| (What::Client(index), fd, flags)));
         if let Some(events) = &self.events {
             sources.push((What::Events, events.pipe.as_fd(), PollFlags::IN));
         }
@@ -272,9 +258,7 @@ impl Keeper {
         if self.output.is_some() {
             self.printed.push(bytes, WAITING);
         }
-        for client in &mut self.clients {
-            client.waiting.push(bytes, WAITING);
-        }
+        self.clients.told(bytes);
     }
 
     fn read_input(&mut self) {
@@ -317,37 +301,8 @@ impl Keeper {
     }
 
     fn accept(&mut self) {
-        let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) else {
-            return;
-        };
-        if self.clients.len() == CLIENTS || stream.set_nonblocking(true).is_err() {
-            return;
-        }
-        let mut waiting = Waiting::default();
-        waiting.push(&self.remembered.contents(), WAITING);
-        self.clients.push(Client {
-            stream,
-            waiting,
-            gone: false,
-        });
-    }
-
-    fn serve(&mut self, index: usize, flags: PollFlags) {
-        let Some(client) = self.clients.get_mut(index) else {
-            return;
-        };
-        if flags.contains(PollFlags::OUT) {
-            client.gone |= client.waiting.write_to(&client.stream) == Wrote::Gone;
-        }
-        if !flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-            return;
-        }
-        let mut buffer = [0; 1024];
-        match client.stream.read(&mut buffer) {
-            Ok(0) => client.gone = true,
-            Ok(count) => self.typed.push(&buffer[..count], TYPED),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => client.gone = true,
+        if let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) {
+            self.clients.attach(stream, &self.remembered.contents());
         }
     }
 
@@ -381,15 +336,7 @@ impl Keeper {
                 self.print();
             }
         }
-        for client in &mut self.clients {
-            while !client.waiting.is_empty() && client.waiting.len() <= REMEMBERED {
-                let before = client.waiting.len();
-                let wrote = client.waiting.write_to(&client.stream);
-                if wrote == Wrote::Gone || client.waiting.len() == before {
-                    break;
-                }
-            }
-        }
+        self.clients.take_leave();
     }
 }
 

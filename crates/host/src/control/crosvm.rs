@@ -17,7 +17,7 @@ use crate::socket;
 pub enum Error {
     #[error("No VM runs behind `{}`", .socket.display())]
     NotRunning { socket: PathBuf },
-    #[error("`{} {verb}` cannot be run", .program.display())]
+    #[error("`{} {verb}` cannot be run; crosvm is looked for on PATH and in MICROVM_HYPERVISORS, unless `crosvm.package` names it", .program.display())]
     Run {
         program: PathBuf,
         verb: &'static str,

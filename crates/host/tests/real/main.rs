@@ -94,7 +94,7 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(
-            start.elapsed() < Duration::from_secs(20),
+            start.elapsed() < Duration::from_secs(120),
             "no {what} in time"
         );
         std::thread::sleep(Duration::from_millis(10));

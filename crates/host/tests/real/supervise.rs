@@ -9,13 +9,26 @@ use serde_json::{Value, json};
 
 use super::{processes_with, qemu, signal, state, text, told, wait_for, wait_for_control};
 
+/// How long a guest has to stop.
+const STOP_MS: u64 = 1500;
+
 fn run(state: &Path, program: &Path, args: &[String], served: Value) -> std::process::Command {
+    run_within(STOP_MS, state, program, args, served)
+}
+
+fn run_within(
+    stop_timeout_ms: u64,
+    state: &Path,
+    program: &Path,
+    args: &[String],
+    served: Value,
+) -> std::process::Command {
     let control = json!({
         "vm": "web", "mem_mib": 64, "api": { "qmp": { "socket": "web.sock" } }, "agent": null,
     });
     let what = json!({
         "state": state, "program": program, "args": args, "control": control,
-        "served": served, "stop_timeout_ms": 1500,
+        "served": served, "stop_timeout_ms": stop_timeout_ms,
     });
     told(state, "supervise", &what)
 }
@@ -70,8 +83,10 @@ fn ends(child: Child, state: &Path, expected: &str) -> String {
 pub fn a_signal_stops_and_a_second_one_hurries() {
     let Some(qemu) = qemu() else { return };
     let state = state();
-    for signals in [1, 2] {
-        let child = run(
+    // As long as no test takes, where it is not waited for.
+    for (signals, stop_ms) in [(1, STOP_MS), (2, 600_000)] {
+        let child = run_within(
+            stop_ms,
             state.path(),
             &qemu,
             &qemu_args(state.path(), &[]),
@@ -88,10 +103,13 @@ pub fn a_signal_stops_and_a_second_one_hurries() {
         }
         let said = ends(child, state.path(), "Stopped(Quit)");
         assert!(
-            said.contains("SIGINT: asking `web` to shut down, for at most 1 s"),
+            said.contains(&format!(
+                "SIGINT: asking `web` to shut down, for at most {} s",
+                stop_ms / 1000
+            )),
             "{said}"
         );
-        let waited = begun.elapsed() >= Duration::from_millis(1500);
+        let waited = begun.elapsed() >= Duration::from_millis(stop_ms);
         assert_eq!(waited, signals == 1, "{:?}", begun.elapsed());
     }
 }
@@ -186,11 +204,11 @@ pub fn other_failures_are_quoted_and_refusals_passed_on() {
 
 pub fn a_signal_before_the_guest_runs_is_an_interruption() {
     let state = state();
-    let args = ["-c", "exec sleep 60"].map(str::to_owned);
+    let args = ["-c", "touch runs; exec sleep 600"].map(str::to_owned);
     let child = run(state.path(), Path::new("/bin/sh"), &args, json!([]))
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    wait_for("program", || state.path().join("runs").exists());
     signal(&child, Signal::SIGINT);
     ends(child, state.path(), "Interrupted");
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use image::{BuildContext, Built, Error, InitrdStep, Lock, Phase, Progress, Store, build};
 use spec::Vm;
@@ -197,6 +198,16 @@ pub fn extract(disk: &Path, to: &Path) {
 }
 
 /// Names in a store that are neither entries nor its own.
+/// The entries of a store, and when each was written.
+pub fn written(store: &Store) -> BTreeMap<PathBuf, SystemTime> {
+    let entries = std::fs::read_dir(store.dir()).unwrap();
+    let written = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.unwrap();
+        (entry.path(), entry.metadata().unwrap().modified().unwrap())
+    };
+    entries.map(written).collect()
+}
+
 pub fn leftovers(store: &Store) -> Vec<String> {
     let names = std::fs::read_dir(store.dir()).unwrap();
     let names = names.map(|name| name.unwrap().file_name().into_string().unwrap());
