@@ -309,6 +309,27 @@ fn one_that_fails_is_restarted_and_one_that_cannot_start_says_why() {
 }
 
 #[test]
+fn many_start_and_stop_at_once_and_one_failure_is_the_programs() {
+    let host = Host::new();
+    let names: Vec<String> = (0..8).map(|number| format!("vm{number}")).collect();
+    for name in &names {
+        host.foreign(name, script::SLEEPS);
+        host.run(&format!("create {name} -f ./foreign/{name}"));
+    }
+    let all = names.join(" ");
+    let started = host.run(&format!("start {all} absent"));
+    assert!(started.contains("`absent` is not installed"), "{started}");
+    assert!(started.ends_with("exit 4\n"), "{started}");
+    assert_eq!(host.run("list").matches("running").count(), 8);
+    let stopped = host.run(&format!("stop {all}"));
+    assert_eq!(
+        stopped.matches("has shut itself down").count(),
+        8,
+        "{stopped}"
+    );
+}
+
+#[test]
 fn a_thousand_vms_are_listed() {
     let host = Host::new();
     host.foreign("web", script::SLEEPS);

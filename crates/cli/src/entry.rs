@@ -6,6 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use spec::names::VmName;
+
+use crate::command;
 use crate::error::Result;
 use crate::package;
 use crate::places::Places;
@@ -27,7 +30,9 @@ pub enum Entry {
     /// What becomes a process of such a VM.
     VmPart { told: String },
     /// What tells systemd when a VM runs.
-    VmWatch { package: PathBuf },
+    VmWatch { name: VmName, package: PathBuf },
+    /// What ssh(1) is given as its connection to a guest.
+    VsockRelay,
     /// QEMU's helper for one connection of the guest to a port forwarded from it.
     Relay { address: Ipv4Addr, port: u16 },
     /// The hypervisor that is built in.
@@ -82,6 +87,12 @@ impl Entry {
                 package: package_of(&called)?,
             });
         }
+        if std::env::args_os()
+            .nth(1)
+            .is_some_and(|first| first == command::VSOCK_RELAY)
+        {
+            return Some(Self::VsockRelay);
+        }
         let mut arguments = arguments.map_while(|argument| argument.into_string().ok());
         let command = arguments.next()?;
         match (command.as_str(), arguments.next()?) {
@@ -89,8 +100,9 @@ impl Entry {
             (host::console::KEEPER_COMMAND, options) => Some(Self::Keeper { options }),
             (host::service::KEEPER_COMMAND, told) => Some(Self::VmKeeper { told }),
             (host::service::PART_COMMAND, told) => Some(Self::VmPart { told }),
-            (host::service::WATCH_COMMAND, package) => Some(Self::VmWatch {
-                package: package.into(),
+            (host::service::WATCH_COMMAND, name) => Some(Self::VmWatch {
+                name: name.try_into().ok()?,
+                package: arguments.next()?.into(),
             }),
             ("relay", address) => {
                 let (address, port) = (address.parse().ok()?, arguments.next()?.parse().ok()?);
@@ -110,8 +122,9 @@ impl Entry {
             Self::Keeper { options } => return Ok(host::console::keeper_main(&options)),
             Self::VmKeeper { told } => return Ok(host::service::keeper_main(&told)),
             Self::VmPart { told } => return Ok(host::service::part_main(&told)),
-            Self::VmWatch { package } => {
-                host::service::watch(&package);
+            Self::VsockRelay => return command::relay_vsock(),
+            Self::VmWatch { name, package } => {
+                host::service::watch(&package, &name);
                 return Ok(ExitCode::SUCCESS);
             }
             Self::Relay { address, port } => {

@@ -1,6 +1,8 @@
 //! The VMs of the state directory, as the commands see them.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use host::fleet::{Fleet, Member, Owner};
 use image::store::Store;
@@ -93,6 +95,10 @@ pub fn root(store: &Store, fleet: &Fleet, name: &VmName) -> Result<()> {
     for link in ["current", "booted", "old"] {
         store.add_root(&fleet.dir_of(name).join(link))?;
     }
+    // Who is not root has no say there, and builds nothing there either.
+    if host::user::is_root() {
+        fleet.keep_in_nix(name)?;
+    }
     Ok(())
 }
 
@@ -117,6 +123,34 @@ pub fn for_each<T>(
     Ok(failed.map_or(std::process::ExitCode::SUCCESS, |kind| {
         std::process::ExitCode::from(kind as u8)
     }))
+}
+
+/// The same, several at a time, where each waits most of its time.
+pub fn for_each_at_once<T: Sync>(
+    items: &[T],
+    act: impl Fn(&T) -> Result<()> + Sync,
+) -> Result<std::process::ExitCode> {
+    const AT_ONCE: usize = 16;
+    let next = AtomicUsize::new(0);
+    let done: Vec<Mutex<Option<Result<()>>>> = items.iter().map(|_| Mutex::default()).collect();
+    let work = || {
+        while let Some((item, done)) = {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            items.get(number).zip(done.get(number))
+        } {
+            let result = act(item);
+            *done.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..items.len().min(AT_ONCE) {
+            scope.spawn(work);
+        }
+    });
+    for_each(&done, |done| {
+        let result = done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.unwrap_or(Ok(()))
+    })
 }
 
 /// Says once, where root installs, that hypervisors would run as root.

@@ -194,6 +194,10 @@ impl Runner {
         Control::of(vm, &program.unwrap_or_else(|_| name.into()))
     }
 
+    pub fn vm(&self) -> &spec::Vm {
+        &self.runner.vm
+    }
+
     pub fn name(&self) -> &str {
         &self.runner.vm.name
     }

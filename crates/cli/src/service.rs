@@ -88,6 +88,19 @@ pub fn enable_all(systemd: &Systemd, fleet: &Fleet) -> Result<()> {
     Ok(())
 }
 
+/// Has nothing start with the host, where nothing runs that its units would be missed by.
+pub fn disable_all(systemd: &Systemd, fleet: &Fleet) -> Result<()> {
+    let names = fleet.names()?;
+    if let Some(name) = names.iter().find(|name| fleet.runs(name)) {
+        let name = name.to_string();
+        let hint = format!("`microvm stop {name}` stops it");
+        return Err(Error::from(host::fleet::Error::Running { name }).hint(hint));
+    }
+    names
+        .iter()
+        .try_for_each(|name| Ok(systemd.enable(name, false)?))
+}
+
 pub fn print_log(fleet: &Fleet, name: &VmName, lines: Option<usize>, follow: bool) -> Result<()> {
     if let Services::Systemd(systemd) = services(fleet)? {
         return Ok(systemd.print_log(name, lines, follow)?);

@@ -6,6 +6,7 @@
 //! then done, now or by the next command. Beside the VMs, `.microvm` has what is not theirs:
 //! `changes`, `locks`, `run` and `logs`.
 
+mod accepted;
 mod change;
 mod error;
 mod fault;
@@ -14,6 +15,8 @@ mod guard;
 mod legacy;
 mod member;
 mod mend;
+mod nix_roots;
+mod perform;
 mod removal;
 
 use std::path::{Path, PathBuf};

@@ -29,5 +29,6 @@ pub mod tap;
 pub mod user;
 pub mod virtiofs;
 pub mod volume;
+pub mod vsock;
 
 pub use kind::Kind;

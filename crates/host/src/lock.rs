@@ -46,6 +46,9 @@ fn pid_clause(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(", as process {pid}"))
 }
 
+/// Longer than any description of a VM.
+const LONGEST: u64 = 64 * 1024;
+
 const TRIES: u32 = 5;
 const STEP: std::time::Duration = std::time::Duration::from_millis(10);
 
@@ -96,7 +99,9 @@ impl RunLock {
     /// How the VM is spoken to that runs in a state directory; `None` where none runs.
     pub fn described(state: &Path, vm: &str) -> Option<Control> {
         Self::holder(state, vm)?;
-        let text = std::fs::read_to_string(path_of(state, vm)).ok()?;
+        let file = open_to_look(&path_of(state, vm)).ok()?;
+        let mut text = String::new();
+        file.take(LONGEST).read_to_string(&mut text).ok()?;
         serde_json::from_str(text.lines().nth(1)?).ok()
     }
 
@@ -116,7 +121,7 @@ impl RunLock {
 
     /// Says whether the VM runs, and takes nothing.
     pub fn check(state: &Path, vm: &str) -> Result<(), Error> {
-        let Ok(mut file) = File::open(path_of(state, vm)) else {
+        let Ok(mut file) = open_to_look(&path_of(state, vm)) else {
             return Ok(());
         };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
@@ -136,7 +141,9 @@ impl RunLock {
     /// Removes the file of a run that has ended; of one that has not it removes nothing.
     pub fn remove_ended(state: &Path, vm: &str) {
         let path = path_of(state, vm);
-        let Ok(file) = File::open(&path) else { return };
+        let Ok(file) = open_to_look(&path) else {
+            return;
+        };
         let ours = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
         if ours && is_at(&file, &path) {
             let _ = std::fs::remove_file(&path);
@@ -161,6 +168,15 @@ fn open(path: &Path) -> std::io::Result<File> {
         .truncate(false)
         .mode(0o644)
         .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
+/// Root looks into directories that a hypervisor may write to: no link is followed there, and
+/// nothing waits for the other end of a pipe.
+fn open_to_look(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)
 }
 
@@ -216,6 +232,17 @@ mod tests {
         eventually_free(dir.path());
         RunLock::remove_ended(dir.path(), "web");
         assert!(!dir.path().join("web.lock").exists());
+    }
+
+    #[test]
+    fn what_is_put_in_the_place_of_a_lock_is_neither_followed_nor_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = RunLock::take(dir.path(), "other").unwrap();
+        std::os::unix::fs::symlink("other.lock", dir.path().join("link.lock")).unwrap();
+        nix::unistd::mkfifo(&dir.path().join("pipe.lock"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(RunLock::running(dir.path()), ["other"]);
+        assert!(RunLock::described(dir.path(), "link").is_none());
+        drop(lock);
     }
 
     #[test]

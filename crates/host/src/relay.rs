@@ -1,9 +1,10 @@
 //! Joins stdin and stdout to a TCP connection: what carries a port that a guest was given of the
 //! host, one process a connection.
 
+use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
-use std::os::fd::AsFd;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::kind::Kind;
 
@@ -40,23 +41,25 @@ pub fn run(address: Ipv4Addr, port: u16) -> Result<(), Error> {
         port,
         source,
     })?;
-    join(&stream).map_err(|source| Error::Broken {
+    let joined = stream.set_nodelay(true).and_then(|()| join(stream.into()));
+    joined.map_err(|source| Error::Broken {
         address,
         port,
         source,
     })
 }
 
-fn join(stream: &TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut input = std::fs::File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
-    let mut output = std::fs::File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-    let mut to_host = stream.try_clone()?;
-    let mut from_host = stream.try_clone()?;
+/// Copies both ways between a socket and standard input and output, until the socket's other end
+/// closes.
+pub(crate) fn join(socket: OwnedFd) -> std::io::Result<()> {
+    let mut input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    let mut output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+    let mut to_host = File::from(socket.try_clone()?);
+    let mut from_host = File::from(socket);
     // Not joined: where the remote end closes, nobody waits for the guest's last words.
     std::thread::spawn(move || {
         let _ = pump(&mut input, &mut to_host);
-        let _ = to_host.shutdown(Shutdown::Write);
+        let _ = rustix::net::shutdown(&to_host, rustix::net::Shutdown::Write);
     });
     pump(&mut from_host, &mut output)
 }

@@ -1,7 +1,8 @@
 //! A host of its own for a test: a state directory, a store and a configuration, and packages to
 //! install.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +15,8 @@ pub mod script;
 /// Everything is below one temporary directory, which ends with the test, and its VMs with it.
 pub struct Host {
     directory: TempDir,
+    /// Names of packages that were there once: they vary, and may be named when they are gone.
+    seen: RefCell<BTreeSet<String>>,
 }
 
 /// A definition of `web` whose guest is built of files that are there.
@@ -30,7 +33,10 @@ impl Host {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         std::fs::create_dir(directory.path().join("vms")).expect("it can be made");
-        Self { directory }
+        Self {
+            directory,
+            seen: RefCell::default(),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -123,7 +129,8 @@ impl Host {
             .lines()
             .filter(|line| !line.contains("microvm host install` makes"));
         let text: String = lines.map(|line| format!("{line}\n")).collect();
-        self.packages().iter().fold(text, |text, name| {
+        self.seen.borrow_mut().extend(self.packages());
+        self.seen.borrow().iter().fold(text, |text, name| {
             let hash = &name[..HASH.min(name.len())];
             text.replace(hash, "[HASH]").replace(&hash[..8], "[HASH] ")
         })

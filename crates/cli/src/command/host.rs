@@ -44,6 +44,12 @@ enum Command {
         state: StateDir,
     },
     #[command(hide = true)]
+    Settle {
+        name: String,
+        #[command(flatten)]
+        state: StateDir,
+    },
+    #[command(hide = true)]
     SetBooted {
         name: String,
         #[command(flatten)]
@@ -69,6 +75,10 @@ impl Args {
                 let package = member.booted.unwrap_or(member.current).into_path();
                 let error = host::service::run_as_unit(&member.dir, &name, &package);
                 return Err(error.into());
+            }
+            Command::Settle { name, state } => {
+                let name = host::fleet::name(&name)?;
+                host::service::settle(&state.path().join(&*name), &name);
             }
             Command::SetBooted { name, state } => {
                 let name = host::fleet::name(&name)?;
@@ -113,7 +123,8 @@ fn install(root: Option<PathBuf>, state: &StateDir) -> Result<()> {
 fn uninstall(root: Option<PathBuf>) -> Result<()> {
     let target = root.clone().unwrap_or_else(|| "/".into());
     let systemd = Systemd::here().filter(|_| root.is_none());
-    if let (Some(systemd), true) = (&systemd, units::installed_for(&target).is_some()) {
+    if let (Some(systemd), Some(state)) = (&systemd, units::installed_for(&target)) {
+        service::disable_all(systemd, &fleet::open(&state)?)?;
         systemd.disable_target()?;
     }
     let removed = units::uninstall(&target)?;

@@ -25,12 +25,15 @@ mod rollback;
 mod run;
 mod schema;
 mod shutdown;
+mod ssh;
 mod start;
 mod status;
 mod stop;
 mod update;
 
 use std::process::ExitCode;
+
+pub use ssh::{VSOCK_RELAY, relay_vsock};
 
 use clap::{Parser, Subcommand};
 
@@ -63,6 +66,7 @@ enum Command {
     Stop(stop::Args),
     Restart(restart::Args),
     Logs(logs::Args),
+    Ssh(ssh::Args),
     Rollback(rollback::Args),
     Remove(remove::Args),
     Autostart(autostart::Args),
@@ -117,6 +121,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Stop(args) => args.run(),
         Command::Restart(args) => args.run(),
         Command::Logs(args) => args.run(),
+        Command::Ssh(args) => args.run(),
         Command::Rollback(args) => args.run(),
         Command::Remove(args) => args.run(),
         Command::Autostart(args) => args.run(),

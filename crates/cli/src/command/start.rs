@@ -29,6 +29,6 @@ impl Args {
             names = fleet.names()?;
             names.retain(|name| fleet.member(name).is_ok_and(|member| member.autostart));
         }
-        fleet::for_each(&names, |name| service::start(&fleet, name))
+        fleet::for_each_at_once(&names, |name| service::start(&fleet, name))
     }
 }

@@ -21,6 +21,6 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let names = fleet::names(&self.names)?;
         let fleet = self.state.open()?;
-        fleet::for_each(&names, |name| service::stop(&fleet, name))
+        fleet::for_each_at_once(&names, |name| service::stop(&fleet, name))
     }
 }

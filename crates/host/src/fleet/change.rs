@@ -1,17 +1,15 @@
 //! Changes of an installed VM: recorded first, then done.
 
-use std::fs::{self, Permissions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use spec::names::VmName;
 
+use super::accepted::{one_line, package_at};
 use super::member::{self, Member, Version};
 use super::removal::{self, Keep};
-use super::{Error, Fleet, Guard, Owner, fault, files};
-use crate::program::is_executable;
+use super::{Error, Fleet, Guard, files};
 
 /// What a change was asked for as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,8 +168,22 @@ impl Fleet {
             }
         };
         self.carry_out(name, Verb::Remove, after)?;
+        self.forget(name);
         guard.remove();
         Ok(())
+    }
+
+    /// What is known of a VM beside its directory; of no use to the next of that name.
+    fn forget(&self, name: &VmName) {
+        let files = [
+            format!("logs/{name}.log"),
+            format!("logs/{name}.log.1"),
+            format!("run/{name}:outcome"),
+        ];
+        for file in files {
+            let _ = fs::remove_file(self.own_path(&file));
+        }
+        self.forget_in_nix(name);
     }
 
     /// Says whether the VM is to start with the host.
@@ -216,94 +228,5 @@ impl Fleet {
         self.write_record(name, &record)?;
         self.perform(name, &record.after)?;
         self.forget_record(name)
-    }
-
-    /// Brings a directory to what a record says.
-    pub(super) fn perform(&self, name: &VmName, after: &After) -> Result<(), Error> {
-        let dir = self.dir_of(name);
-        fault::point();
-        match after {
-            After::Installed {
-                current,
-                old,
-                source,
-                managed,
-            } => {
-                self.make_dir(&dir)?;
-                fault::point();
-                put(&dir.join("flake"), source.as_deref())?;
-                let system = current.join("share/microvm/system");
-                put_link(
-                    &dir.join(member::MANAGED),
-                    managed.then_some(system.as_path()),
-                )?;
-                put_link(&dir.join("old"), old.as_deref())?;
-                // Last, for without it there is no VM.
-                files::replace_link(&dir.join("current"), current)?;
-                fault::point();
-                Ok(())
-            }
-            After::Data => removal::remove_own(&dir, name),
-            After::Nothing => removal::remove_all(&dir),
-        }
-    }
-
-    /// Makes the directory of a VM, or takes over the one that an earlier VM left its data in.
-    fn make_dir(&self, dir: &Path) -> Result<(), Error> {
-        files::make_directories(&self.dir)?;
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => member::own_directory(dir)?,
-            done => done.map_err(|source| Error::io("make", dir, source))?,
-        }
-        let io = |source| Error::io("give away", dir, source);
-        let mode = match self.owner {
-            Owner::Invoker => 0o755,
-            Owner::Group(group) => {
-                let uid = fs::metadata(dir).map_err(io)?.uid();
-                chown(dir, (uid != 0).then_some(0), Some(group)).map_err(io)?;
-                0o1775
-            }
-        };
-        fs::set_permissions(dir, Permissions::from_mode(mode)).map_err(io)?;
-        files::sync_parent(dir)
-    }
-}
-
-fn put(path: &Path, text: Option<&str>) -> Result<(), Error> {
-    match text {
-        Some(text) => files::replace_file(path, &format!("{text}\n")),
-        None => files::delete(path),
-    }
-}
-
-fn put_link(link: &Path, target: Option<&Path>) -> Result<(), Error> {
-    match target {
-        Some(target) => files::replace_link(link, target),
-        None => files::delete(link),
-    }
-}
-
-/// The package itself, whatever links lead to it.
-fn package_at(path: &Path) -> Result<PathBuf, Error> {
-    let not_there = || Error::NotAPackage {
-        path: path.to_owned(),
-    };
-    let package = path.canonicalize().map_err(|_| not_there())?;
-    if !is_executable(&package.join("bin/microvm-run")) {
-        return Err(not_there());
-    }
-    let uid = fs::metadata(&package).map_err(|_| not_there())?.uid();
-    if crate::user::is_root() && uid != 0 {
-        return Err(Error::Untrusted { path: package, uid });
-    }
-    Ok(package)
-}
-
-fn one_line(source: &str) -> Result<String, Error> {
-    match source.contains(['\n', '\r', '\0']) {
-        false => Ok(source.to_owned()),
-        true => Err(Error::SourceText {
-            source_text: source.escape_debug().to_string(),
-        }),
     }
 }

@@ -4,16 +4,14 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use rustix::process::Signal as Kill;
 use serde::{Deserialize, Serialize};
 use spec::names::VmName;
 
-use super::part::{self, Part};
-use super::ready::{GRACE, Readiness, readiness};
+use super::part::Part;
 use super::{Account, Error, Log};
 use crate::fleet::{Fleet, Owner};
 use crate::lock::RunLock;
@@ -21,9 +19,13 @@ use crate::process::Process;
 use crate::supervise::Signals;
 
 mod outcome;
+mod running;
 mod shares;
+mod starting;
+mod stopping;
 
 pub use outcome::Outcome;
+use running::Running;
 
 /// What a keeper is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,20 +35,8 @@ pub struct Told {
     pub package: PathBuf,
 }
 
-/// One that fails so often in a row is left alone.
-const FAILURES: u32 = 5;
-
 /// One that ran so long has not failed in a row.
 const LONG: Duration = Duration::from_secs(60);
-
-/// Longest that a hypervisor has after SIGTERM.
-const TERM_TIME: Duration = Duration::from_secs(5);
-
-/// Longest that a package's `microvm-shutdown` may take; it bounds itself.
-const SHUTDOWN: Duration = Duration::from_secs(90);
-
-/// What `microvm-shutdown` ends with where the guest did not shut itself down.
-const ESCALATED: i32 = 10;
 
 /// Keeps a VM until it ends.
 pub fn keeper_main(told: &str) -> ExitCode {
@@ -100,43 +90,6 @@ struct Keeper {
     log: Log,
     told_to_stop: bool,
     _lock: RunLock,
-}
-
-/// The hypervisor, as this keeper's child or as one that was there before it.
-enum Running {
-    Child(Child),
-    Found(Process),
-}
-
-impl Running {
-    /// How it ended, if it has; of one that is nobody's child nothing is known.
-    fn ended(&mut self) -> Option<Option<ExitStatus>> {
-        match self {
-            Self::Child(child) => child.try_wait().ok().flatten().map(Some),
-            Self::Found(process) => process.wait(Duration::ZERO).then_some(None),
-        }
-    }
-
-    fn wait(&mut self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
-        while self.ended().is_none() {
-            if Instant::now() > deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        true
-    }
-
-    fn signal(&self, signal: Kill) {
-        match self {
-            Self::Child(child) => {
-                let pid = rustix::process::Pid::from_child(child);
-                let _ = rustix::process::kill_process(pid, signal);
-            }
-            Self::Found(process) => drop(process.signal(signal)),
-        }
-    }
 }
 
 /// Why the loop went on.
@@ -233,17 +186,6 @@ impl Keeper {
         shares::start(&self.told, &self.run, &self.own)
     }
 
-    /// Waits, within a bound, until nothing of a hypervisor that ended is left: the process that
-    /// keeps its console has inherited its lock, and has its last words to write.
-    fn settle(&self) {
-        const PATIENCE: Duration = Duration::from_secs(3);
-        let lock = Part::Hypervisor.lock_name(&self.told.name);
-        let start = Instant::now();
-        while RunLock::check(&self.run, &lock).is_err() && start.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
     /// Stops what the hypervisor needed; what cannot be is said, and the rest done.
     fn take_down(&self) {
         self.settle();
@@ -289,87 +231,6 @@ impl Keeper {
         }
     }
 
-    /// Starts the hypervisor and waits until it runs.
-    fn start(&mut self) -> Result<Child, Error> {
-        let told = part::Told {
-            run: self.run.clone(),
-            lock: Part::Hypervisor.lock_name(&self.told.name),
-            program: self.told.package.join("bin/microvm-run"),
-            account: self.account,
-        };
-        let from = self.log.length();
-        let mut child = told.start(&self.own, None)?;
-        let start = Instant::now();
-        loop {
-            if let Ok(Some(status)) = child.try_wait() {
-                // One whose guest was quick has done what it was started for.
-                if status.success() {
-                    tell("ready");
-                    return Ok(child);
-                }
-                let said = self.log.last_words(from);
-                let name = self.told.name.to_string();
-                return Err(Error::Start { name, said });
-            }
-            let age = start.elapsed();
-            match readiness(&self.told.package, self.account) {
-                Readiness::Runs => break,
-                Readiness::Untold if age > GRACE => break,
-                _ => {}
-            }
-            if let Ok(Some(Signal::SIGTERM | Signal::SIGINT)) =
-                self.signals.wait(Some(Duration::from_millis(200)))
-            {
-                self.told_to_stop = true;
-                let outcome = self.stop(&mut Running::Child(child));
-                outcome.write(&self.run, &self.told.name);
-                let said = "it was told to stop before it ran".to_owned();
-                let name = self.told.name.to_string();
-                return Err(Error::Start { name, said });
-            }
-        }
-        tell("ready");
-        Ok(child)
-    }
-
-    /// Starts one that failed again, after a while that grows; `None` where that is of no use.
-    fn again(&mut self, failures: u32) -> Option<Child> {
-        for number in failures..=FAILURES {
-            if number == FAILURES {
-                break;
-            }
-            let pause = Duration::from_secs(1 << number.min(5));
-            say(&format!("It is started again in {} s", pause.as_secs()));
-            if self.told_to_stop_within(pause) {
-                return None;
-            }
-            self.settle();
-            match self.start() {
-                Ok(child) => return Some(child),
-                Err(error) => say(&chain(&error)),
-            }
-            if self.told_to_stop {
-                return None;
-            }
-        }
-        let name = &self.told.name;
-        say(&format!(
-            "`{name}` failed {FAILURES} times in a row and is left alone"
-        ));
-        Outcome::Failed.write(&self.run, name);
-        None
-    }
-
-    fn told_to_stop_within(&self, pause: Duration) -> bool {
-        let deadline = Instant::now() + pause;
-        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-            if let Ok(Some(Signal::SIGTERM | Signal::SIGINT)) = self.signals.wait(Some(left)) {
-                return true;
-            }
-        }
-        false
-    }
-
     fn event(&self, running: &mut Running) -> Event {
         loop {
             if let Some(status) = running.ended() {
@@ -385,54 +246,6 @@ impl Keeper {
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => self.log.trim(),
             }
-        }
-    }
-
-    /// Asks the guest, through the package's own command, which waits within a bound; then ends
-    /// what is left.
-    fn stop(&self, running: &mut Running) -> Outcome {
-        let code = self.ask(running);
-        if running.ended().is_none() {
-            self.end(running);
-            return Outcome::Escalated;
-        }
-        match code {
-            // The command had to end it; see `docs/exit-codes.md`.
-            Some(ESCALATED) => Outcome::Escalated,
-            _ => Outcome::Graceful,
-        }
-    }
-
-    /// The exit code of the package's `microvm-shutdown`, once that or the hypervisor has ended.
-    fn ask(&self, running: &mut Running) -> Option<i32> {
-        const STEP: Duration = Duration::from_millis(20);
-        let mut command = Command::new(self.told.package.join("bin/microvm-shutdown"));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        if let Some(account) = self.account {
-            account.apply(&mut command);
-        }
-        let mut asking = command.spawn().ok().map(Running::Child)?;
-        let deadline = Instant::now() + SHUTDOWN;
-        while asking.ended().is_none() && Instant::now() < deadline {
-            // Looked at here too: who waits for a child of ours sees it until it is reaped.
-            if running.ended().is_some() {
-                asking.wait(TERM_TIME);
-                break;
-            }
-            std::thread::sleep(STEP);
-        }
-        let code = asking.ended().flatten().and_then(|status| status.code());
-        asking.signal(Kill::KILL);
-        asking.wait(TERM_TIME);
-        running.wait(TERM_TIME);
-        code
-    }
-
-    fn end(&self, running: &mut Running) {
-        running.signal(Kill::TERM);
-        if !running.wait(TERM_TIME) {
-            running.signal(Kill::KILL);
-            running.wait(TERM_TIME);
         }
     }
 }

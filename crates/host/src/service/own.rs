@@ -47,7 +47,9 @@ impl Own {
             self.fleet.set_booted(name)?;
         }
         let result = self.keep(name);
-        if result.is_err() && !runs {
+        // Somebody else may have been faster.
+        let is_kept = || Part::Keeper.process(&run, name).is_some();
+        if result.is_err() && !runs && !is_kept() {
             let _ = self.fleet.clear_booted(name);
         }
         result.map(|()| !runs)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use backend::control::{Api, Control};
 use spec::names::VmName;
 
 use super::{Account, Error};
@@ -28,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Asks a package's own `microvm-status`, as the user whom the VM runs as: what it reads there was
 /// written by a hypervisor, and is not for root to act upon.
-pub fn readiness(package: &Path, account: Option<Account>) -> Readiness {
+pub fn readiness(package: &Path, name: &VmName, account: Option<Account>) -> Readiness {
     let program = package.join("bin/microvm-status");
     if !program.exists() {
         return Readiness::Untold;
@@ -47,9 +48,18 @@ pub fn readiness(package: &Path, account: Option<Account>) -> Readiness {
         .and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
     match rows.as_ref().and_then(|rows| rows[0]["state"].as_str()) {
         Some("running" | "paused") => Readiness::Runs,
-        Some("unknown") => Readiness::Untold,
+        // Nothing listens; whether something will, its lock says, once it is described.
+        Some("unknown")
+            if RunLock::described(Path::new("."), name).is_some_and(has_nothing_to_ask) =>
+        {
+            Readiness::Untold
+        }
         _ => Readiness::NotYet,
     }
+}
+
+fn has_nothing_to_ask(control: Control) -> bool {
+    control.api == Api::None
 }
 
 /// Becomes a VM's `microvm-run` in its directory, and leaves behind a process that tells systemd
@@ -64,7 +74,7 @@ pub fn run_as_unit(dir: &Path, name: &VmName, package: &Path) -> Error {
         Ok(lock) => lock,
         Err(error) => return error,
     };
-    if let Err(error) = leave_watcher(package) {
+    if let Err(error) = leave_watcher(package, name) {
         return Error::Run {
             program: program.clone(),
             source: error,
@@ -90,12 +100,13 @@ fn own_lock(package: &Path, name: &VmName) -> Result<Option<std::os::fd::OwnedFd
 /// The first argument of the process that watches.
 pub const WATCH_COMMAND: &str = "vm-watch";
 
-fn leave_watcher(package: &Path) -> std::io::Result<()> {
+fn leave_watcher(package: &Path, name: &VmName) -> std::io::Result<()> {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return Ok(());
     }
     Command::new(std::env::current_exe()?)
         .arg(WATCH_COMMAND)
+        .arg(&**name)
         .arg(package)
         .stdin(Stdio::null())
         .spawn()?;
@@ -104,14 +115,14 @@ fn leave_watcher(package: &Path) -> std::io::Result<()> {
 
 /// Tells systemd when the VM runs that its parent becomes; while it starts, that it needs more
 /// time: where many start at once, none is to be killed for being slow.
-pub fn watch(package: &Path) {
+pub fn watch(package: &Path, name: &VmName) {
     const LONGEST: Duration = Duration::from_secs(20 * 60);
     const MORE: Duration = Duration::from_secs(30);
     let hypervisor = nix::unistd::getppid();
     let start = Instant::now();
     let mut extended = Instant::now();
     while nix::unistd::getppid() == hypervisor && start.elapsed() < LONGEST {
-        match readiness(package, None) {
+        match readiness(package, name, None) {
             Readiness::Runs => return notify("READY=1"),
             Readiness::Untold if start.elapsed() > GRACE => return notify("READY=1"),
             Readiness::Untold | Readiness::NotYet => {}
@@ -121,5 +132,16 @@ pub fn watch(package: &Path) {
             extended = Instant::now();
         }
         std::thread::sleep(LOOK);
+    }
+}
+
+/// Waits, within a bound, until the process that keeps the console has written its last words:
+/// systemd kills what is left when the hypervisor has ended.
+pub fn settle(dir: &Path, name: &VmName) {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let console = dir.join(crate::console::socket_of(name));
+    let start = Instant::now();
+    while console.exists() && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -33,25 +33,26 @@ impl Systemd {
     }
 
     pub fn start(&self, name: &VmName) -> Result<(), Error> {
-        self.call("start", &[unit(name)])
-            .map_err(|error| match error {
-                Error::Program { .. } => Error::Start {
-                    name: name.to_string(),
-                    said: format!("`{}` failed", unit(name)),
-                },
-                other => other,
-            })
+        let started = self.call("start", &["--quiet".to_owned(), unit(name)]);
+        started.map_err(|error| match error {
+            Error::Program { .. } => Error::Start {
+                name: name.to_string(),
+                said: last_words(name).unwrap_or_else(|| format!("`{}` failed", unit(name))),
+            },
+            other => other,
+        })
     }
 
     pub fn stop(&self, name: &VmName) -> Result<Ended, Error> {
-        if !self.is_active(name) {
+        // One that is about to be started again is to be stopped too.
+        if matches!(&*self.state_of(name)?, "inactive" | "failed") {
             return Ok(Ended::NotRunning);
         }
-        self.call("stop", &[unit(name)])?;
+        self.call("stop", &["--quiet".to_owned(), unit(name)])?;
         // What `ExecStop` ended with, if it was not graceful.
-        Ok(match self.has_failed(name) {
-            true => Ended::Escalated,
-            false => Ended::Graceful,
+        Ok(match &*self.state_of(name)? {
+            "failed" => Ended::Escalated,
+            _ => Ended::Graceful,
         })
     }
 
@@ -102,18 +103,21 @@ impl Systemd {
         run(command, "journalctl", &program)
     }
 
-    fn is_active(&self, name: &VmName) -> bool {
-        self.asks("is-active", name)
-    }
-
-    fn has_failed(&self, name: &VmName) -> bool {
-        self.asks("is-failed", name)
-    }
-
-    fn asks(&self, question: &str, name: &VmName) -> bool {
-        let mut command = self.command(question);
-        command.args(["--quiet", "--", &unit(name)]);
-        command.status().is_ok_and(|status| status.success())
+    /// `active`, `activating`, `failed` …; see systemd(1).
+    fn state_of(&self, name: &VmName) -> Result<String, Error> {
+        let mut command = self.command("show");
+        command.args(["--property=ActiveState", "--value", "--", &unit(name)]);
+        let output = command.output().map_err(|source| Error::Run {
+            program: self.systemctl.clone(),
+            source,
+        })?;
+        if !output.status.success() {
+            return Err(Error::Program {
+                program: "systemctl".to_owned(),
+                status: output.status,
+            });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     fn call(&self, verb: &str, arguments: &[String]) -> Result<(), Error> {
@@ -128,6 +132,16 @@ impl Systemd {
         command.stdin(Stdio::null());
         command
     }
+}
+
+/// What a VM said last, without what systemd says of it.
+fn last_words(name: &VmName) -> Option<String> {
+    let mut command = Command::new(program::find("journalctl").ok()?);
+    command.args(["--quiet", "--no-pager", "--output=cat", "--lines=3"]);
+    command.arg(format!("--identifier=microvm@{name}"));
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (!said.is_empty()).then_some(said)
 }
 
 fn run(mut command: Command, name: &str, program: &Path) -> Result<(), Error> {

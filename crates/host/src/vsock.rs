@@ -1,0 +1,114 @@
+//! Connections to a guest over vsock: through the kernel, or through a hypervisor that speaks
+//! vsock itself behind a Unix socket.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, VsockAddr, connect, socket};
+use serde::{Deserialize, Serialize};
+
+use crate::relay;
+use crate::socket as sockets;
+
+/// Where something listens in a guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    Kernel {
+        cid: u32,
+        port: u32,
+    },
+    /// The socket takes a line `CONNECT PORT` and answers `OK …`.
+    Hypervisor {
+        socket: PathBuf,
+        port: u32,
+    },
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Target {
+    /// Connects; an error where nothing listens there.
+    pub fn connect(&self) -> std::io::Result<OwnedFd> {
+        match self {
+            Self::Kernel { cid, port } => {
+                let family = AddressFamily::Vsock;
+                let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+                connect(fd.as_raw_fd(), &VsockAddr::new(*cid, *port))?;
+                Ok(fd)
+            }
+            Self::Hypervisor { socket, port } => behind(socket, *port),
+        }
+    }
+
+    /// Joins a connection to standard input and output.
+    pub fn relay(&self) -> std::io::Result<()> {
+        relay::join(self.connect()?)
+    }
+}
+
+fn behind(socket: &Path, port: u32) -> std::io::Result<OwnedFd> {
+    let mut stream = sockets::connect(socket, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    writeln!(stream, "CONNECT {port}")?;
+    let answer = first_line(&mut stream)?;
+    stream.set_read_timeout(None)?;
+    match answer.starts_with(b"OK ") {
+        true => Ok(stream.into()),
+        false => Err(std::io::ErrorKind::ConnectionRefused.into()),
+    }
+}
+
+/// A byte at a time: what follows the line is the guest's.
+fn first_line(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
+    const LONGEST: usize = 64;
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while line.len() < LONGEST && stream.read(&mut byte)? == 1 && byte[0] != b'\n' {
+        line.push(byte[0]);
+    }
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    /// A hypervisor with one port, and what a guest says there.
+    fn connected(port: u32, answer: &'static [u8]) -> std::io::Result<String> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("vsock");
+        let listener = UnixListener::bind(&path)?;
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let asked = first_line(&mut stream).unwrap();
+            stream.write_all(answer).unwrap();
+            asked
+        });
+        let target = Target::Hypervisor { socket: path, port };
+        let connection = target.connect();
+        assert_eq!(
+            serving.join().unwrap(),
+            format!("CONNECT {port}").into_bytes()
+        );
+        let mut said = String::new();
+        std::fs::File::from(connection?).read_to_string(&mut said)?;
+        Ok(said)
+    }
+
+    #[test]
+    fn a_port_behind_a_hypervisor_is_asked_for_first() {
+        let said = connected(22, b"OK 1073741824\nSSH-2.0-x\r\n").unwrap();
+        assert_eq!(said, "SSH-2.0-x\r\n");
+    }
+
+    #[test]
+    fn a_port_where_nobody_listens_is_refused() {
+        let error = connected(23, b"").unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+}
