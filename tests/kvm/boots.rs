@@ -7,17 +7,17 @@ use crate::definition::Guest;
 use crate::hypervisors::Hypervisor;
 use crate::suite::Suite;
 
-/// How many; the others' boots of each hypervisor come beside.
-const BOOTS: &str = "MICROVM_BOOTS";
-const DEFAULT: u32 = 1;
+/// How many; without it the boots of the other tests are all.
+pub const BOOTS: &str = "MICROVM_BOOTS";
+
+fn wanted() -> Outcome<u32> {
+    let text = std::env::var(BOOTS)?;
+    let number = text.parse();
+    Ok(number.map_err(|_| format!("`{BOOTS}` is `{text}`; accepted is a whole number"))?)
+}
 
 pub fn in_a_row(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
-    let boots = match std::env::var(BOOTS) {
-        Ok(text) => text
-            .parse()
-            .map_err(|_| format!("`{BOOTS}` is `{text}`; accepted is a whole number"))?,
-        Err(_) => DEFAULT,
-    };
+    let boots = wanted()?;
     let place = suite.place(hypervisor, Guest::Devices, "boots")?;
     let _turn = suite.turn(Guest::Devices);
     crate::suite::prepare(suite.host()?, &place, "mkdir -p shared")?;

@@ -18,8 +18,7 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
         &place,
         "mkdir -p shared && echo of the host > shared/from-host",
     )?;
-    let mut guest = suite.start_guest(&place, By::Run)?;
-    guest.wait_for_ssh()?;
+    let (mut guest, _) = suite.boot(&place, By::Run)?;
     if share(hypervisor).is_some() {
         shared(host, &guest)?;
     }

@@ -10,8 +10,9 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub struct Hypervisor {
     pub name: String,
-    /// `None` where this machine lacks it.
+    /// `None` where this machine lacks it, and for what is built in.
     pub program: Option<PathBuf>,
+    is_there: bool,
     has_backend: bool,
     features: Value,
 }
@@ -24,6 +25,7 @@ pub fn all() -> Outcome<Vec<Hypervisor>> {
         Some(Hypervisor {
             name,
             program: row["program"].as_str().map(PathBuf::from),
+            is_there: row["version"].is_string(),
             has_backend: row["backend"].as_bool()?,
             features: row["features"].clone(),
         })
@@ -38,8 +40,7 @@ impl Hypervisor {
         if !self.has_backend {
             return Some("it has no backend".to_owned());
         }
-        (self.program.is_none())
-            .then(|| "it is neither on PATH nor in MICROVM_HYPERVISORS".to_owned())
+        (!self.is_there).then(|| "it is neither on PATH nor in MICROVM_HYPERVISORS".to_owned())
     }
 
     /// Whether the table says that this version has a feature.

@@ -16,12 +16,11 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     stopped(suite, hypervisor, &place)?;
     hypervisor_killed(suite, &place)?;
     everything_killed(suite, &place)?;
-    started_again(suite, hypervisor, &place)
+    started_again(suite, &place)
 }
 
 fn stopped(suite: &Suite, hypervisor: &Hypervisor, place: &Place) -> Outcome {
-    let mut guest = suite.start_guest(place, By::Package)?;
-    let took = guest.wait_for_ssh()?;
+    let (mut guest, took) = suite.boot(place, By::Package)?;
     println!("{}: {} s to SSH", hypervisor.name, took.as_secs());
     suite.same_marker(hypervisor, guest.ssh("make-marker")?)?;
     guest.ssh("echo kept > /var/lib/kept")?;
@@ -37,15 +36,12 @@ fn stop(host: &KvmHost, hypervisor: &Hypervisor, guest: &mut Nested<'_>) -> Outc
         let _ = guest.ssh("systemctl poweroff");
     }
     guest.ends()?;
-    let state = &guest.place().state;
-    host.run(&format!("e2fsck -fn {state}/var.img"))?;
-    Ok(())
+    is_clean(host, guest.place())
 }
 
 /// Under `microvm run`, which says so and leaves no socket.
 fn hypervisor_killed(suite: &Suite, place: &Place) -> Outcome {
-    let mut guest = suite.start_guest(place, By::Run)?;
-    guest.wait_for_ssh()?;
+    let (mut guest, _) = suite.boot(place, By::Run)?;
     kept(&guest)?;
     journal_ends_with_a_shutdown(&guest)?;
     guest.kill_hypervisor()?;
@@ -97,9 +93,16 @@ fn everything_killed(suite: &Suite, place: &Place) -> Outcome {
     guest.kill_all()
 }
 
-fn started_again(suite: &Suite, hypervisor: &Hypervisor, place: &Place) -> Outcome {
-    let mut guest = suite.start_guest(place, By::Package)?;
-    guest.wait_for_ssh()?;
+/// And ends with its guest when that restarts.
+fn started_again(suite: &Suite, place: &Place) -> Outcome {
+    let (mut guest, _) = suite.boot(place, By::Package)?;
     kept(&guest)?;
-    stop(suite.host()?, hypervisor, &mut guest)
+    let _ = guest.ssh("systemctl reboot");
+    guest.ends()?;
+    is_clean(suite.host()?, place)
+}
+
+fn is_clean(host: &KvmHost, place: &Place) -> Outcome {
+    host.run(&format!("e2fsck -fn {}/var.img", place.state))?;
+    Ok(())
 }

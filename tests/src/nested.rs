@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use crate::ssh::KVM_HOST;
 use crate::{Guest, KvmHost, Outcome};
 
+/// Longest from a guest's start to SSH.
+const BOOT: Duration = Duration::from_secs(400);
+
 /// Longest that anything of a guest in an emulated host may take on a busy machine of two cores.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -77,7 +80,7 @@ impl<'a> Nested<'a> {
         let start = Instant::now();
         while !self.host.ssh().connects(self.place.address) {
             let running = self.run.is_running()?;
-            if !running || start.elapsed() > PATIENCE {
+            if !running || start.elapsed() > BOOT {
                 let how = if running { "still runs" } else { "ended" };
                 return Err(self.failed(&format!(
                     "{how} {} s after its start, and SSH did not answer",
