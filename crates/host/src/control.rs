@@ -180,6 +180,8 @@ pub fn status(control: &Control) -> Status {
             client.state().unwrap_or(RunState::Unknown),
             client.balloon().ok(),
         ),
+        // Where nobody can ask, nobody can pause it either.
+        Err(Error::NoSocket) if process.is_some() => (RunState::Running, None),
         Err(_) if process.is_some() => (RunState::Unknown, None),
         Err(_) => (RunState::Stopped, None),
     };
