@@ -1,6 +1,7 @@
 //! The VMs of the state directory, as the commands see them.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -33,6 +34,25 @@ impl StateDir {
 
     pub fn path(&self) -> PathBuf {
         self.state_dir.clone().unwrap_or_else(places::state_dir)
+    }
+}
+
+/// Which of its VMs, several at a time.
+#[derive(clap::Args)]
+pub struct Several {
+    /// Names of the VMs
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+
+    #[command(flatten)]
+    state: StateDir,
+}
+
+impl Several {
+    pub fn each(&self, act: impl Fn(&Fleet, &VmName) -> Result<()> + Sync) -> Result<ExitCode> {
+        let names = names(&self.names)?;
+        let fleet = self.state.open()?;
+        for_each_at_once(&names, |name| act(&fleet, name))
     }
 }
 
@@ -104,10 +124,7 @@ pub fn root(store: &Store, fleet: &Fleet, name: &VmName) -> Result<()> {
 
 /// Does something for each of several VMs, though one of them fails; the first failure's kind is
 /// the program's.
-pub fn for_each<T>(
-    items: &[T],
-    mut act: impl FnMut(&T) -> Result<()>,
-) -> Result<std::process::ExitCode> {
+pub fn for_each<T>(items: &[T], mut act: impl FnMut(&T) -> Result<()>) -> Result<ExitCode> {
     let mut failed: Option<Kind> = None;
     for item in items {
         match act(item) {
@@ -120,16 +137,14 @@ pub fn for_each<T>(
             }
         }
     }
-    Ok(failed.map_or(std::process::ExitCode::SUCCESS, |kind| {
-        std::process::ExitCode::from(kind as u8)
-    }))
+    Ok(failed.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind as u8)))
 }
 
 /// The same, several at a time, where each waits most of its time.
 pub fn for_each_at_once<T: Sync>(
     items: &[T],
     act: impl Fn(&T) -> Result<()> + Sync,
-) -> Result<std::process::ExitCode> {
+) -> Result<ExitCode> {
     const AT_ONCE: usize = 16;
     let next = AtomicUsize::new(0);
     let done: Vec<Mutex<Option<Result<()>>>> = items.iter().map(|_| Mutex::default()).collect();

@@ -1,10 +1,8 @@
 //! The store disk: a read-only image of a tree, by mkfs.erofs or mksquashfs.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 use spec::vm::StoreKind;
@@ -100,32 +98,8 @@ impl DiskMaker {
                 ])
                 .args(&self.flags),
         };
-        let tool = tool.writes_to(out);
-        while_written_back(out, || tool.run(interrupted, &mut |_, _| {}))
+        tool.writes_to(out).run(interrupted, &mut |_, _| {})
     }
-}
-
-/// How long what is written waits to be on the disk.
-const WRITE_BACK: Duration = Duration::from_millis(200);
-
-/// Has the kernel write a file back while it is made, which is bound by the processor: to sync it
-/// afterwards takes that much less.
-fn while_written_back<T>(out: &Path, make: impl FnOnce() -> T) -> T {
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            let Ok(file) = File::open(out) else { return };
-            while !done.load(Ordering::Relaxed) {
-                // Whether it is on the disk is found out when it is installed.
-                let _ = file.sync_data();
-                std::thread::park_timeout(WRITE_BACK);
-            }
-        });
-        let made = make();
-        done.store(true, Ordering::Relaxed);
-        writer.thread().unpark();
-        made
-    })
 }
 
 /// `-zlz4hc`, and what packs tighter where kernel and program have it.

@@ -3,24 +3,18 @@
 use std::process::ExitCode;
 
 use crate::error::Result;
-use crate::fleet::{self, StateDir};
+use crate::fleet::Several;
 use crate::service;
 
 /// Have VMs of this host shut themselves down, and wait; those that do not are ended
 #[derive(clap::Args)]
 pub struct Args {
-    /// Names of the VMs
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
-
     #[command(flatten)]
-    state: StateDir,
+    vms: Several,
 }
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let names = fleet::names(&self.names)?;
-        let fleet = self.state.open()?;
-        fleet::for_each_at_once(&names, |name| service::stop(&fleet, name))
+        self.vms.each(service::stop)
     }
 }
