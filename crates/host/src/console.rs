@@ -140,7 +140,7 @@ fn start(program: &Path, kept: &Kept, inherited: &[OwnedFd]) -> std::io::Result<
         .arg(serde_json::to_string(kept)?);
     // Nothing of the keeper's may end up among the hypervisor's last words.
     command.stderr(Stdio::null());
-    // No hook before exec(2): without one this is a vfork(2), and the hypervisor starts sooner.
+    // Its mask of signals is ours, which holds none back; it ignores those that are not for it.
     for fd in inherited {
         fcntl_setfd(fd, FdFlags::empty())?;
     }
