@@ -171,6 +171,9 @@ pub enum Leaving {
     /// It ends as well.
     #[default]
     WithGuest,
+    /// It ends as well, once its child processes have; while there are any left it waits, and then
+    /// kills its process group.
+    AfterItsChildren,
     /// It runs on, with a guest that has halted.
     RunsOn,
     /// It restarts the guest in place, and says so on a descriptor, in JSON.

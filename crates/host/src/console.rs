@@ -15,7 +15,7 @@ mod raw;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use backend::plan::{Console, Leaving, Plan};
 use nix::pty::openpty;
@@ -24,6 +24,7 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 
 use crate::kind::Kind;
+use crate::spawn;
 
 pub use attach::{Error as AttachError, Left, attach};
 pub use keeper::{ENDED_AT_CONSOLE, keeper_main};
@@ -106,7 +107,11 @@ pub fn keep(program: &Path, plan: &Plan) -> Result<Option<Ends>, Error> {
         halts: plan.leaving == Leaving::RunsOn,
         events: inherited.get(1).map(AsRawFd::as_raw_fd),
     };
-    start(program, &kept, &inherited).map_err(Error::Start)?;
+    let birth = match plan.leaving {
+        Leaving::AfterItsChildren => Birth::Orphan,
+        Leaving::WithGuest | Leaving::RunsOn | Leaving::Restarts { .. } => Birth::Child,
+    };
+    start(program, &kept, &inherited, birth).map_err(Error::Start)?;
     Ok(Some(Ends { slave, events }))
 }
 
@@ -133,13 +138,25 @@ fn out_of_the_way(fd: OwnedFd) -> std::io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(&fd, OUT_OF_THE_WAY)?)
 }
 
-fn start(program: &Path, kept: &Kept, inherited: &[OwnedFd]) -> std::io::Result<Child> {
+/// Whose child a keeper is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Birth {
+    /// The hypervisor's, which does not mind; the quicker way.
+    Child,
+    /// Nobody's here: what lies between the two ends at once.
+    Orphan,
+}
+
+fn start(program: &Path, kept: &Kept, inherited: &[OwnedFd], birth: Birth) -> std::io::Result<()> {
     let mut command = Command::new(program);
     command
         .arg(KEEPER_COMMAND)
         .arg(serde_json::to_string(kept)?);
     // Nothing of the keeper's may end up among the hypervisor's last words.
     command.stderr(Stdio::null());
+    if birth == Birth::Orphan {
+        spawn::as_an_orphan(&mut command);
+    }
     // Its mask of signals is ours, which holds none back; it ignores those that are not for it.
     for fd in inherited {
         fcntl_setfd(fd, FdFlags::empty())?;
@@ -149,7 +166,11 @@ fn start(program: &Path, kept: &Kept, inherited: &[OwnedFd]) -> std::io::Result<
     for fd in inherited {
         fcntl_setfd(fd, FdFlags::CLOEXEC)?;
     }
-    child
+    let mut child = child?;
+    if birth == Birth::Orphan {
+        child.wait()?;
+    }
+    Ok(())
 }
 
 /// An end that a keeper was given.

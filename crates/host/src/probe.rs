@@ -118,6 +118,7 @@ impl Acceleration {
 
 /// Probes this host for a VM.
 pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
+    let tsc = cpu::Tsc::watch();
     let program = find_hypervisor(vm, host)?;
     let built_in = is_built_in(vm);
     let features = if built_in {
@@ -126,19 +127,12 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         features_of(&program, vm.hypervisor, host)?
     };
     let acceleration = accelerate(vm, host);
-    let accel = match acceleration {
-        Acceleration::Kvm => Accel::Kvm,
-        Acceleration::Foreign(_) => Accel::Tcg { tsc_khz: None },
-        Acceleration::Asked | Acceleration::Unusable(_) => Accel::Tcg {
-            tsc_khz: (vm.arch == Arch::X86_64).then(cpu::tsc_khz).flatten(),
-        },
-    };
     let no_kvm = match &acceleration {
         Acceleration::Kvm | Acceleration::Asked => None,
         Acceleration::Foreign(arch) => Some(format!("the guest's processor is {arch}")),
         Acceleration::Unusable(why) => Some(why.to_string()),
     };
-    let facts = HostFacts {
+    let mut facts = HostFacts {
         state: state_directory(),
         no_kvm,
         built_in,
@@ -150,13 +144,21 @@ pub fn probe(vm: &Vm, host: &Host) -> Result<Found, Error> {
         relay: host.own_program.clone(),
         root: crate::user::is_root(),
         version: features.version,
-        accel,
+        accel: Accel::Kvm,
         sandbox: features.sandbox,
         io_uring: features.io_uring && kernel_has_io_uring(),
         macos: cfg!(target_os = "macos"),
         hugetlbfs: hugetlbfs(&host.proc),
         iommu_groups: iommu::groups(vm, &host.sys),
         program,
+    };
+    // Last, for the time that it takes to tell has mostly passed by now.
+    facts.accel = match acceleration {
+        Acceleration::Kvm => Accel::Kvm,
+        Acceleration::Foreign(_) => Accel::Tcg { tsc_khz: None },
+        Acceleration::Asked | Acceleration::Unusable(_) => Accel::Tcg {
+            tsc_khz: (vm.arch == Arch::X86_64).then(|| tsc.khz()).flatten(),
+        },
     };
     Ok(Found {
         facts,

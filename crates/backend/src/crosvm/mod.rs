@@ -63,7 +63,7 @@ impl Backend for Crosvm {
             argv: plan::argv(input, arguments::arguments(input)),
             control,
             console: self.console(vm),
-            leaving: Leaving::WithGuest,
+            leaving: Leaving::AfterItsChildren,
         }
     }
 

@@ -28,24 +28,47 @@ pub fn has_virtualization(proc: &Path) -> bool {
     })
 }
 
-/// Frequency of the TSC in kHz, measured over about 1 ms against a clock that NTP does not slew.
+/// Measures the frequency of the TSC against a clock that NTP does not slew, from [`Tsc::watch`]
+/// on for at least 1 ms, in which others may do their work.
 #[cfg(target_arch = "x86_64")]
-pub fn tsc_khz() -> Option<u32> {
-    let (start_ticks, start_ns) = both_clocks();
-    loop {
+pub struct Tsc {
+    ticks: u64,
+    ns: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Tsc {
+    pub fn watch() -> Self {
         let (ticks, ns) = both_clocks();
-        let elapsed = ns.checked_sub(start_ns)?;
-        if elapsed >= 1_000_000 {
-            let khz = u128::from(ticks.checked_sub(start_ticks)?) * 1_000_000 / u128::from(elapsed);
-            return u32::try_from(khz).ok();
+        Self { ticks, ns }
+    }
+
+    /// The frequency in kHz; waits until it can be told.
+    pub fn khz(&self) -> Option<u32> {
+        loop {
+            let (ticks, ns) = both_clocks();
+            let elapsed = ns.checked_sub(self.ns)?;
+            if elapsed >= 1_000_000 {
+                let ticks = u128::from(ticks.checked_sub(self.ticks)?);
+                return u32::try_from(ticks * 1_000_000 / u128::from(elapsed)).ok();
+            }
+            std::hint::spin_loop();
         }
-        std::hint::spin_loop();
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub fn tsc_khz() -> Option<u32> {
-    None
+pub struct Tsc;
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Tsc {
+    pub fn watch() -> Self {
+        Self
+    }
+
+    pub fn khz(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// TSC and CLOCK_MONOTONIC_RAW (ns) of nearly one moment: of several tries the one whose two
@@ -84,7 +107,7 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn tsc_is_measured_alike_twice() {
-        let [a, b] = [tsc_khz().unwrap(), tsc_khz().unwrap()];
+        let [a, b] = [0, 1].map(|_| Tsc::watch().khz().unwrap());
         assert!(a > 500_000, "{a} kHz");
         assert!(a.abs_diff(b) < a / 100, "{a} and {b} kHz");
     }
