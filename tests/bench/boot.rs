@@ -1,7 +1,9 @@
 //! Power-on to SSH banner, against the same guest with Debian's own initrd.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use harness::guest::answers_ssh;
@@ -120,25 +122,49 @@ impl Debian {
 }
 
 /// From the start of the command to the banner; the guest is killed then.
+///
+/// Its console says when the server listens, and one connection is made then. To knock before that
+/// would cost: sshd (OpenSSH 9.8 and later) lets those wait who leave without logging in.
 fn banner(command: &mut Command, port: u16) -> Outcome<Duration> {
     let start = Instant::now();
     let mut child = Killed(
         command
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?,
     );
+    let console = child.0.stdout.take().ok_or("no console")?;
+    let listens = lines_of(console);
+    loop {
+        match listens.recv_timeout(BOUND.saturating_sub(start.elapsed())) {
+            Ok(line) if line.contains("Started") && line.contains("ssh.service") => break,
+            Ok(_) => {}
+            Err(error) => {
+                return Err(format!("{command:?}: the server does not start: {error}").into());
+            }
+        }
+    }
     while !answers_ssh(port) {
-        if let Some(status) = child.0.try_wait()? {
-            return Err(format!("{command:?} ended with {status} before SSH answered").into());
+        if start.elapsed() > BOUND {
+            return Err(format!("{command:?}: no SSH after {} s", BOUND.as_secs()).into());
         }
-        if start.elapsed() > Duration::from_secs(180) {
-            return Err(format!("{command:?}: no SSH after 180 s").into());
-        }
-        std::thread::sleep(Duration::from_millis(10));
     }
     Ok(start.elapsed())
+}
+
+const BOUND: Duration = Duration::from_secs(180);
+
+/// Lines of a console; ends with it.
+fn lines_of(console: ChildStdout) -> Receiver<String> {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(console).split(b'\n').map_while(Result::ok) {
+            // Goes on when nobody listens any more, so that the guest can write.
+            let _ = send.send(String::from_utf8_lossy(&line).into_owned());
+        }
+    });
+    receive
 }
 
 struct Killed(Child);

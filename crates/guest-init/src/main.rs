@@ -10,6 +10,7 @@ mod credential;
 mod device;
 mod failure;
 mod files;
+mod handover;
 mod kernel;
 mod leave;
 mod mounting;
@@ -18,6 +19,7 @@ mod seed;
 mod shutdown;
 mod volume;
 
+use std::path::Path;
 use std::time::Duration;
 
 use guest_init::config::{BootConfig, FILE};
@@ -66,5 +68,6 @@ fn boot() -> Result<std::convert::Infallible> {
     if let Some(agent) = &config.agent {
         agent::start(agent);
     }
+    handover::prepare(Path::new("/"), &config.init, overlay.is_kept());
     kernel::become_init(&config.init, variables)
 }

@@ -26,6 +26,11 @@ pub enum Mounted {
 }
 
 impl Mounted {
+    /// Whether it outlives the boot.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Self::Volume { .. })
+    }
+
     /// Whether this mount point is served already.
     pub fn holds(&self, mount_point: &str) -> bool {
         matches!(self, Self::Volume { mount_point: own } if own == mount_point)
