@@ -23,8 +23,6 @@ pub enum Entry {
     ImageHook { root: PathBuf },
     /// The daemon of one virtiofs share.
     Share { options: String },
-    /// The process that keeps a guest's console.
-    Keeper { options: String },
     /// What looks after one VM of the state directory.
     VmKeeper { told: String },
     /// What becomes a process of such a VM.
@@ -97,7 +95,6 @@ impl Entry {
         let command = arguments.next()?;
         match (command.as_str(), arguments.next()?) {
             (host::virtiofs::SERVE_COMMAND, options) => Some(Self::Share { options }),
-            (host::console::KEEPER_COMMAND, options) => Some(Self::Keeper { options }),
             (host::service::KEEPER_COMMAND, told) => Some(Self::VmKeeper { told }),
             (host::service::PART_COMMAND, told) => Some(Self::VmPart { told }),
             (host::service::WATCH_COMMAND, name) => Some(Self::VmWatch {
@@ -119,7 +116,6 @@ impl Entry {
         let (verb, package) = match self {
             Self::ImageHook { root } => return Ok(image::hook::hook_main(&root)),
             Self::Share { options } => return Ok(host::virtiofs::serve_main(&options)),
-            Self::Keeper { options } => return Ok(host::console::keeper_main(&options)),
             Self::VmKeeper { told } => return Ok(host::service::keeper_main(&told)),
             Self::VmPart { told } => return Ok(host::service::part_main(&told)),
             Self::VsockRelay => return command::relay_vsock(),

@@ -48,8 +48,7 @@ impl Runner {
         if let Some(line) = found.acceleration.line() {
             say(line);
         }
-        let own = std::env::current_exe().or_kind(Kind::Other)?;
-        host::exec::run(&plan, self.name(), &own, Path::new("."), extra, &mut say)?;
+        host::exec::run(&plan, self.name(), Path::new("."), extra, &mut say)?;
         unreachable!("a hypervisor took the place of this process")
     }
 

@@ -4,6 +4,7 @@
 
 mod agent_port;
 mod attach;
+mod birth;
 mod clients;
 mod escape;
 mod events;
@@ -14,23 +15,18 @@ mod raw;
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use backend::plan::{Console, Leaving, Plan};
 use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
-use serde::{Deserialize, Serialize};
+use rustix::io::fcntl_dupfd_cloexec;
 
 use crate::kind::Kind;
-use crate::spawn;
 
 pub use attach::{Error as AttachError, Left, attach};
-pub use keeper::{ENDED_AT_CONSOLE, keeper_main};
-
-/// The `microvm` binary's own command that starts a keeper.
-pub const KEEPER_COMMAND: &str = "console-keeper";
+use birth::Birth;
+pub use keeper::ENDED_AT_CONSOLE;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -47,22 +43,22 @@ impl Error {
 }
 
 /// What a keeper is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+#[derive(Debug)]
+struct Kept {
     /// Name of the VM.
-    pub vm: String,
-    /// The descriptor of the pseudo-terminal's other end.
-    pub master: i32,
+    vm: String,
+    /// The pseudo-terminal's other end.
+    master: File,
     /// Process of the hypervisor.
-    pub hypervisor: u32,
+    hypervisor: u32,
     /// Whether `Ctrl-a` is ours to read; else the hypervisor reads it.
-    pub escape: bool,
+    escape: bool,
     /// Whether the hypervisor has another pseudo-terminal, which leads to the guest's agent.
-    pub agent: bool,
+    agent: bool,
     /// Whether the hypervisor runs on when its guest has halted.
-    pub halts: bool,
-    /// The descriptor on which the hypervisor tells that it restarts its guest in place.
-    pub events: Option<i32>,
+    halts: bool,
+    /// Where the hypervisor tells that it restarts its guest in place.
+    events: Option<File>,
 }
 
 /// Where a VM's console is attached to, relative to the state directory.
@@ -77,7 +73,7 @@ pub fn agent_socket_of(vm: &str) -> PathBuf {
 
 /// Starts the keeper for the process that this one becomes, and gives the hypervisor's ends: its
 /// standard input and output, and where it tells of events.
-pub fn keep(program: &Path, plan: &Plan) -> Result<Option<Ends>, Error> {
+pub fn keep(plan: &Plan) -> Result<Option<Ends>, Error> {
     let (escape, agent) = match plan.console {
         Console::None => return Ok(None),
         Console::Plain => (true, false),
@@ -91,27 +87,29 @@ pub fn keep(program: &Path, plan: &Plan) -> Result<Option<Ends>, Error> {
     cfmakeraw(&mut modes);
     tcsetattr(&pair.slave, SetArg::TCSANOW, &modes).map_err(terminal)?;
     let slave = out_of_the_way(pair.slave).map_err(Error::Terminal)?;
-    let mut inherited = vec![out_of_the_way(pair.master).map_err(Error::Terminal)?];
-    let mut events = None;
-    if let Leaving::Restarts { events_fd } = plan.leaving {
-        let (read, write) = events_pipe(events_fd).map_err(Error::Start)?;
-        inherited.push(read);
-        events = Some(write);
-    }
-    let kept = Kept {
-        vm: plan.control.vm.clone(),
-        master: inherited[0].as_raw_fd(),
-        hypervisor: std::process::id(),
-        escape,
-        agent,
-        halts: plan.leaving == Leaving::RunsOn,
-        events: inherited.get(1).map(AsRawFd::as_raw_fd),
+    let master = out_of_the_way(pair.master).map_err(Error::Terminal)?;
+    let (told, events) = match plan.leaving {
+        Leaving::Restarts { events_fd } => {
+            let (read, write) = events_pipe(events_fd).map_err(Error::Start)?;
+            (Some(read.into()), Some(write))
+        }
+        Leaving::WithGuest | Leaving::AfterItsChildren | Leaving::RunsOn => (None, None),
     };
     let birth = match plan.leaving {
         Leaving::AfterItsChildren => Birth::Orphan,
         Leaving::WithGuest | Leaving::RunsOn | Leaving::Restarts { .. } => Birth::Child,
     };
-    start(program, &kept, &inherited, birth).map_err(Error::Start)?;
+    let kept = Kept {
+        vm: plan.control.vm.clone(),
+        master: master.into(),
+        hypervisor: std::process::id(),
+        escape,
+        agent,
+        halts: plan.leaving == Leaving::RunsOn,
+        events: told,
+    };
+    // From the first moment: what the guest says before the keeper runs waits in the terminal.
+    birth::start(kept, birth).map_err(Error::Start)?;
     Ok(Some(Ends { slave, events }))
 }
 
@@ -136,61 +134,4 @@ fn events_pipe(wanted: i32) -> std::io::Result<(OwnedFd, OwnedFd)> {
 fn out_of_the_way(fd: OwnedFd) -> std::io::Result<OwnedFd> {
     const OUT_OF_THE_WAY: i32 = 300;
     Ok(fcntl_dupfd_cloexec(&fd, OUT_OF_THE_WAY)?)
-}
-
-/// Whose child a keeper is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Birth {
-    /// The hypervisor's, which does not mind; the quicker way.
-    Child,
-    /// Nobody's here: what lies between the two ends at once.
-    Orphan,
-}
-
-fn start(program: &Path, kept: &Kept, inherited: &[OwnedFd], birth: Birth) -> std::io::Result<()> {
-    let mut command = Command::new(program);
-    command
-        .arg(KEEPER_COMMAND)
-        .arg(serde_json::to_string(kept)?);
-    // Nothing of the keeper's may end up among the hypervisor's last words.
-    command.stderr(Stdio::null());
-    if birth == Birth::Orphan {
-        spawn::as_an_orphan(&mut command);
-    }
-    // Its mask of signals is ours, which holds none back; it ignores those that are not for it.
-    for fd in inherited {
-        fcntl_setfd(fd, FdFlags::empty())?;
-    }
-    // From the first moment: what the guest says before the keeper runs waits in the terminal.
-    let child = command.spawn();
-    for fd in inherited {
-        fcntl_setfd(fd, FdFlags::CLOEXEC)?;
-    }
-    let mut child = child?;
-    if birth == Birth::Orphan {
-        child.wait()?;
-    }
-    Ok(())
-}
-
-/// An end that a keeper was given.
-fn inherited(number: i32) -> std::io::Result<File> {
-    // Through /proc, for a number alone proves no ownership; a terminal's other end cannot be
-    // opened anew, so it is duplicated.
-    let fd = duplicate(number)?;
-    rustix::fs::fcntl_setfl(&fd, rustix::fs::OFlags::NONBLOCK)?;
-    Ok(File::from(fd))
-}
-
-#[expect(
-    unsafe_code,
-    reason = "a descriptor that was inherited is known by its number alone"
-)]
-fn duplicate(number: i32) -> std::io::Result<OwnedFd> {
-    // SAFETY: the number is only borrowed, for one dup(2), which fails where nothing is open.
-    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-    let own = borrowed.try_clone_to_owned()?;
-    // SAFETY: nobody else in this process has the number; closing it ends the inheritance.
-    drop(unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(number) });
-    Ok(own)
 }

@@ -72,12 +72,11 @@ impl Error {
     }
 }
 
-/// Runs a plan in a state directory; `own_program` is the `microvm` binary, `extra` follows the
-/// plan's own arguments. Lines for people go to `say`. Returns only where it failed.
+/// Runs a plan in a state directory; `extra` follows the plan's own arguments. Lines for people go
+/// to `say`. Returns only where it failed.
 pub fn run(
     plan: &Plan,
     vm: &str,
-    own_program: &Path,
     state: &Path,
     extra: &[OsString],
     say: &mut dyn FnMut(String),
@@ -93,7 +92,7 @@ pub fn run(
     for action in &plan.before {
         ready.perform(action, say)?;
     }
-    become_hypervisor(plan, own_program, ready, extra, lock)
+    become_hypervisor(plan, ready, extra, lock)
 }
 
 /// What actions leave for the hypervisor.
@@ -189,7 +188,6 @@ fn arguments(plan: &Plan, more: &[String], extra: &[OsString]) -> Vec<OsString> 
 /// Every descriptor that is not the hypervisor's is closed on exec.
 fn become_hypervisor(
     plan: &Plan,
-    own_program: &Path,
     mut ready: Ready,
     extra: &[OsString],
     lock: RunLock,
@@ -202,7 +200,7 @@ fn become_hypervisor(
     command.args(arguments(plan, &ready.args, extra));
     command.envs(&plan.argv.env);
     spawn::ignore_broken_pipes(&mut command);
-    if let Some(ends) = console::keep(own_program, plan)? {
+    if let Some(ends) = console::keep(plan)? {
         let output = ends.slave.try_clone().map_err(running(program))?;
         command.stdin(ends.slave).stdout(output);
         ready.descriptors.extend(ends.events);

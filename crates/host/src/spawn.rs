@@ -69,21 +69,3 @@ pub fn in_a_session_of_its_own(command: &mut Command) {
         command.pre_exec(hook);
     }
 }
-
-/// Has a program run as a child of nobody who starts it: the child that is seen forks, and ends
-/// with success.
-#[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
-pub fn as_an_orphan(command: &mut Command) {
-    let hook = || {
-        // SAFETY: this process has one thread, and both sides only make system calls.
-        match unsafe { nix::unistd::fork() }? {
-            nix::unistd::ForkResult::Child => Ok(()),
-            // SAFETY: ends at once, without what the parent registered for its own end.
-            nix::unistd::ForkResult::Parent { .. } => unsafe { libc::_exit(0) },
-        }
-    };
-    // SAFETY: fork and _exit are system calls; nothing is allocated and no lock is taken.
-    unsafe {
-        command.pre_exec(hook);
-    }
-}

@@ -8,7 +8,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -21,7 +20,7 @@ use super::escape::Escape;
 use super::events::Events;
 use super::halt::{Halt, processors_ran_ns};
 use super::outlet::{Waiting, Wrote};
-use super::{Kept, agent_socket_of, inherited, raw, socket_of};
+use super::{Kept, agent_socket_of, raw, socket_of};
 use crate::socket;
 
 /// Exit code where a person at the console asked for the end.
@@ -37,17 +36,18 @@ const END_TIME: Duration = Duration::from_secs(3);
 /// Longest that the last words may take to be read.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Entry of the process. `options` is a [`Kept`] as JSON.
-pub fn keeper_main(options: &str) -> ExitCode {
-    match Keeper::new(options).and_then(Keeper::run) {
-        Ok(true) => ExitCode::from(ENDED_AT_CONSOLE),
-        Ok(false) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+/// Keeps a console until its hypervisor has ended; gives the process's exit code.
+pub fn run(kept: Kept) -> u8 {
+    match Keeper::new(kept).and_then(Keeper::run) {
+        Ok(true) => ENDED_AT_CONSOLE,
+        Ok(false) => 0,
+        Err(_) => 1,
     }
 }
 
 struct Keeper {
-    kept: Kept,
+    vm: String,
+    pid: u32,
     master: File,
     hypervisor: OwnedFd,
     console: Option<u32>,
@@ -69,15 +69,16 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(options: &str) -> std::io::Result<Self> {
+    fn new(kept: Kept) -> std::io::Result<Self> {
         ignore_signals()?;
-        let kept: Kept = serde_json::from_str(options)?;
         let pid = i32::try_from(kept.hypervisor).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(ErrorKind::InvalidInput)?;
         let hypervisor = pidfd_open(pid, PidfdFlags::empty())?;
-        let master = inherited(kept.master)?;
+        for file in std::iter::once(&kept.master).chain(&kept.events) {
+            rustix::fs::fcntl_setfl(file, rustix::fs::OFlags::NONBLOCK)?;
+        }
         Ok(Self {
-            console: index_of(&master),
+            console: index_of(&kept.master),
             listener: listen(&socket_of(&kept.vm)),
             agent: kept
                 .agent
@@ -87,12 +88,10 @@ impl Keeper {
             output: own(std::io::stdout().as_fd()),
             escape: kept.escape.then(Escape::default),
             halt: kept.halts.then(Halt::default),
-            events: match kept.events {
-                Some(number) => Some(Events::new(inherited(number)?)),
-                None => None,
-            },
-            kept,
-            master,
+            events: kept.events.map(Events::new),
+            vm: kept.vm,
+            pid: kept.hypervisor,
+            master: kept.master,
             hypervisor,
             remembered: Waiting::default(),
             printed: Waiting::default(),
@@ -108,9 +107,9 @@ impl Keeper {
         let _raw = raw::Raw::of_stdin();
         while self.turn()? {}
         self.last_words();
-        let _ = std::fs::remove_file(socket_of(&self.kept.vm));
+        let _ = std::fs::remove_file(socket_of(&self.vm));
         if self.agent.is_some() {
-            let _ = std::fs::remove_file(agent_socket_of(&self.kept.vm));
+            let _ = std::fs::remove_file(agent_socket_of(&self.vm));
         }
         Ok(self.at_console)
     }
@@ -219,7 +218,7 @@ impl Keeper {
             self.halt = self.halt.take().map(|_| Halt::default());
             return;
         }
-        let ran = processors_ran_ns(Path::new("/proc"), self.kept.hypervisor);
+        let ran = processors_ran_ns(Path::new("/proc"), self.pid);
         if let (Some(halt), Some(ran)) = (&mut self.halt, ran)
             && halt.stands_still(ran, Instant::now())
         {
@@ -308,7 +307,7 @@ impl Keeper {
 
     fn attend_agent(&mut self, events: &[(What, PollFlags)]) {
         let Some(agent) = &mut self.agent else { return };
-        agent.look_for_terminal(Path::new("/proc"), self.kept.hypervisor, self.console);
+        agent.look_for_terminal(Path::new("/proc"), self.pid, self.console);
         for (source, _) in events {
             match source {
                 What::AgentCaller => agent.accept(),

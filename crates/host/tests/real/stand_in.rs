@@ -39,7 +39,6 @@ pub fn main() -> Option<ExitCode> {
     let args: Vec<String> = std::env::args().collect();
     let (verb, what) = (args.get(1)?.as_str(), args.get(2)?);
     Some(match verb {
-        host::console::KEEPER_COMMAND => host::console::keeper_main(what),
         SERVE_COMMAND => host::virtiofs::serve_main(what),
         "exec" => exec(&read(what)),
         "supervise" => supervise(read(what)),
@@ -72,11 +71,10 @@ fn exec(told: &Exec) -> ExitCode {
         console: told.console,
         leaving: Leaving::WithGuest,
     };
-    let own = std::env::current_exe().expect("it runs");
     // As a careless parent might leave it.
     let held = nix::sys::signal::SigSet::all();
     held.thread_block().expect("all can be held");
-    let Err(error) = host::exec::run(&plan, "web", &own, &told.state, &[], &mut say);
+    let Err(error) = host::exec::run(&plan, "web", &told.state, &[], &mut say);
     eprintln!("error: {error}");
     ExitCode::from(match error.kind() {
         host::Kind::Busy => 7,
