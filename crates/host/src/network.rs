@@ -165,12 +165,13 @@ impl Networks {
         self.settle_addresses(all, |_| true)
     }
 
-    /// The same for one VM, whose taps come onto their bridges. Networks that are down are
-    /// brought up where nothing else does that.
+    /// The same for one VM, whose taps come onto their bridges: tap and network of each. Networks
+    /// that are down are brought up where nothing else does that.
     pub fn attach(
         &self,
         vm: &VmName,
         own: &[Interface],
+        taps: &[InterfaceId],
     ) -> Result<Vec<(InterfaceId, InterfaceId, Attached)>, Error> {
         let networks = self.recorded()?;
         if networks.is_empty() {
@@ -178,8 +179,7 @@ impl Networks {
         }
         self.settle_addresses(own, |name| name == vm)?;
         let mut done = Vec::new();
-        for interface in own.iter().filter(|one| one.bridge.is_none()) {
-            let id = &interface.nic.id;
+        for id in taps {
             let found = definition::for_tap(&networks, Some(vm), id);
             let Some(network) = found.filter(|_| self.interfaces().exists(id)) else {
                 continue;

@@ -72,8 +72,7 @@ fn is_inside(network: &Network, address: Ipv4Addr) -> bool {
 /// By the host itself, or by a fixed lease.
 fn is_taken(network: &Network, address: Ipv4Addr) -> bool {
     let own = |cidr: &super::cidr::Cidr| cidr.address == IpAddr::V4(address);
-    network.addresses.iter().any(own)
-        || network.leases.iter().any(|lease| lease.address == address)
+    network.addresses.iter().any(own) || network.leases.iter().any(|lease| lease.address == address)
 }
 
 fn give(network: &Network, given: &mut Vec<Given>, nic: &Nic) -> Result<(), Full> {
@@ -123,9 +122,7 @@ fn pool(network: &Network) -> Vec<(u32, u32)> {
     let below = (first, range.first.to_bits() - 1);
     let above = (range.last.to_bits() + 1, last);
     let outside: Vec<_> = [below, above].into_iter().filter(|(a, b)| a <= b).collect();
-    let only_own = |(a, b): &(u32, u32)| {
-        a == b && is_taken(network, Ipv4Addr::from_bits(*a))
-    };
+    let only_own = |(a, b): &(u32, u32)| a == b && is_taken(network, Ipv4Addr::from_bits(*a));
     match outside.iter().all(only_own) {
         true => vec![(first, last)],
         false => outside,
@@ -176,7 +173,10 @@ mod tests {
     #[test]
     fn addresses_follow_from_mac_addresses_and_stay() {
         let network = example("lan", &["10.0.0.1/24"]);
-        let (web, db) = (nic("web", "02:00:00:00:00:01"), nic("db", "02:00:00:00:00:02"));
+        let (web, db) = (
+            nic("web", "02:00:00:00:00:01"),
+            nic("db", "02:00:00:00:00:02"),
+        );
         let mut given = Vec::new();
         settle(&network, &mut given, &[web.clone(), db.clone()], |_| true).unwrap();
         let first = shown(&given);
@@ -243,7 +243,13 @@ mod tests {
         };
         network.dhcp = Dhcp::On { range: Some(range) };
         let mut given = Vec::new();
-        settle(&network, &mut given, &[nic("a", "02:00:00:00:00:01")], |_| true).unwrap();
+        settle(
+            &network,
+            &mut given,
+            &[nic("a", "02:00:00:00:00:01")],
+            |_| true,
+        )
+        .unwrap();
         assert!(range.contains(given[0].address));
     }
 }

@@ -47,7 +47,10 @@ const MANAGERS: [Manager; 2] = [
 ];
 
 fn networkd(interfaces: &[String]) -> String {
-    format!("[Match]\nName={}\n\n[Link]\nUnmanaged=yes\n", interfaces.join(" "))
+    format!(
+        "[Match]\nName={}\n\n[Link]\nUnmanaged=yes\n",
+        interfaces.join(" ")
+    )
 }
 
 fn network_manager(interfaces: &[String]) -> String {
@@ -62,7 +65,10 @@ impl Beside {
     /// Tells those that run.
     pub fn tell(&self, network: &Network, given: &[Given]) -> Result<(), Error> {
         let interfaces = interfaces(network, given);
-        for manager in MANAGERS.iter().filter(|manager| self.run.join(manager.sign).is_dir()) {
+        for manager in MANAGERS
+            .iter()
+            .filter(|manager| self.run.join(manager.sign).is_dir())
+        {
             let path = self.path(manager, &network.name);
             let text = (manager.text)(&interfaces);
             if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
@@ -107,8 +113,12 @@ fn interfaces(network: &Network, given: &[Given]) -> Vec<String> {
 
 /// One that does not answer learns of it when it reads its files the next time.
 fn reload(manager: &Manager) {
-    let [name, arguments @ ..] = manager.reload else { return };
-    let Ok(program) = program::find(name) else { return };
+    let [name, arguments @ ..] = manager.reload else {
+        return;
+    };
+    let Ok(program) = program::find(name) else {
+        return;
+    };
     let done = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -153,6 +163,9 @@ mod tests {
         );
         beside.forget("lan").unwrap();
         let left = |dir: &str| std::fs::read_dir(run.path().join(dir)).unwrap().count();
-        assert_eq!((left("systemd/network"), left("NetworkManager/conf.d")), (0, 1));
+        assert_eq!(
+            (left("systemd/network"), left("NetworkManager/conf.d")),
+            (0, 1)
+        );
     }
 }

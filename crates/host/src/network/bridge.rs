@@ -85,18 +85,28 @@ impl Interfaces {
             });
         }
         let failed = |source| Error::interface("address", name, source);
-        let index = self.index(name).ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+        let index = self
+            .index(name)
+            .ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
         let there = addresses(name)?;
-        for cidr in there.iter().filter(|cidr| !network.addresses.contains(cidr)) {
+        for cidr in there
+            .iter()
+            .filter(|cidr| !network.addresses.contains(cidr))
+        {
             let request = Request::delete_address(index, cidr.address, cidr.prefix);
             request.send().map_err(failed)?;
         }
-        for cidr in network.addresses.iter().filter(|cidr| !there.contains(cidr)) {
+        for cidr in network
+            .addresses
+            .iter()
+            .filter(|cidr| !there.contains(cidr))
+        {
             let request = Request::add_address(index, cidr.address, cidr.prefix);
             request.send().map_err(failed)?;
         }
         let up = Request::change().name(name).up();
-        up.send().map_err(|source| Error::interface("bring up", name, source))
+        up.send()
+            .map_err(|source| Error::interface("bring up", name, source))
     }
 
     fn create(&self, name: &str) -> Result<(), Error> {
@@ -106,7 +116,9 @@ impl Interfaces {
             .attribute(libc::IFLA_ADDRESS, &mac(name))
             .attribute(libc::IFLA_IFALIAS, ALIAS.as_bytes())
             .attribute(libc::IFLA_LINKINFO, &kind);
-        request.send().map_err(|source| Error::interface("make", name, source))
+        request
+            .send()
+            .map_err(|source| Error::interface("make", name, source))
     }
 
     /// Whether the bridge is there, has the addresses and is up.
@@ -184,12 +196,18 @@ fn addresses(name: &str) -> Result<BTreeSet<Cidr>, Error> {
             let (address, mask) = (one.address?, one.netmask?);
             if let (Some(address), Some(mask)) = (address.as_sockaddr_in(), mask.as_sockaddr_in()) {
                 let prefix = mask.ip().to_bits().count_ones() as u8;
-                return Some(Cidr { address: IpAddr::V4(address.ip()), prefix });
+                return Some(Cidr {
+                    address: IpAddr::V4(address.ip()),
+                    prefix,
+                });
             }
             let (address, mask) = (address.as_sockaddr_in6()?, mask.as_sockaddr_in6()?);
             let prefix = mask.ip().to_bits().count_ones() as u8;
             let address = address.ip();
-            (!address.is_unicast_link_local()).then_some(Cidr { address: address.into(), prefix })
+            (!address.is_unicast_link_local()).then_some(Cidr {
+                address: address.into(),
+                prefix,
+            })
         })
         .collect())
 }

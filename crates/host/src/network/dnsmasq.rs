@@ -109,10 +109,13 @@ fn router(network: &Network) -> Vec<String> {
     let lifetime = if network.gateway { 1800 } else { 0 };
     let interval = 600;
     let name = &network.name;
-    ["enable-ra".to_owned(), format!("ra-param={name},{interval},{lifetime}")]
-        .into_iter()
-        .chain(ranges)
-        .collect()
+    [
+        "enable-ra".to_owned(),
+        format!("ra-param={name},{interval},{lifetime}"),
+    ]
+    .into_iter()
+    .chain(ranges)
+    .collect()
 }
 
 /// Who has which address by DHCP, one a line.
@@ -142,8 +145,12 @@ pub fn fixed(network: &Network, given: &[Given]) -> String {
 
 /// A VM's name is that of its first interface on a network.
 fn is_first(one: &Given, given: &[Given]) -> bool {
-    let of_vm = given.iter().filter(|other| other.there && other.vm == one.vm);
-    of_vm.min_by_key(|other| &other.id).is_some_and(|first| first.mac == one.mac)
+    let of_vm = given
+        .iter()
+        .filter(|other| other.there && other.vm == one.vm);
+    of_vm
+        .min_by_key(|other| &other.id)
+        .is_some_and(|first| first.mac == one.mac)
 }
 
 /// Names of one network's guests, as hosts(5) has them.

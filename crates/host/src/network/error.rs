@@ -9,11 +9,17 @@ use crate::{fleet, lock, program, service, tap};
 pub enum Error {
     #[error("There is no network `{name}`{}", known_clause(.known))]
     Absent { name: String, known: Vec<String> },
-    #[error("There is an interface `{name}` already that is not a network of `microvm`; give the network another name")]
+    #[error(
+        "There is an interface `{name}` already that is not a network of `microvm`; give the network another name"
+    )]
     NotOurs { name: String },
-    #[error("The network `{name}` is down; `microvm network up {name}` brings it up, and says what is in the way")]
+    #[error(
+        "The network `{name}` is down; `microvm network up {name}` brings it up, and says what is in the way"
+    )]
     Down { name: String },
-    #[error("The network `{name}` has no address left; a shorter prefix in `addresses` gives it more")]
+    #[error(
+        "The network `{name}` has no address left; a shorter prefix in `addresses` gives it more"
+    )]
     Full { name: String },
     #[error("The interface `{name}` cannot be changed; it takes root or CAP_NET_ADMIN")]
     Denied { name: String },

@@ -47,7 +47,12 @@ pub fn keeper_main(told: &str) -> ExitCode {
 }
 
 fn keep(told: &Told) -> Result<(), Error> {
-    let wanted = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
+    let wanted = [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGCHLD,
+    ];
     let signals = Signals::receive(&wanted)
         .map_err(|source| Error::io("receive signals for", &told.run, source))?;
     let _lock = RunLock::take(&told.lock_dir, &told.lock).map_err(Error::Lock)?;

@@ -11,7 +11,9 @@ pub struct Pattern(String);
 
 /// Why a text is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("accepted are 1 to 15 letters, digits, `-`, `_`, `.`, and `*` for any of them, such as `vm-*`")]
+#[error(
+    "accepted are 1 to 15 letters, digits, `-`, `_`, `.`, and `*` for any of them, such as `vm-*`"
+)]
 pub struct Invalid;
 
 impl Pattern {

@@ -29,9 +29,12 @@ impl Networks {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(|source| Error::io("read", &dir, source))?,
         };
-        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let mut names: Vec<InterfaceId> =
-            names.filter_map(|name| InterfaceId::try_from(name).ok()).collect();
+        let names = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<InterfaceId> = names
+            .filter_map(|name| InterfaceId::try_from(name).ok())
+            .collect();
         names.sort();
         let mut networks = Vec::new();
         for name in names {
@@ -46,7 +49,10 @@ impl Networks {
         let found = networks.iter().find(|network| *network.name == *name);
         found.cloned().ok_or_else(|| Error::Absent {
             name: name.to_owned(),
-            known: networks.iter().map(|network| network.name.to_string()).collect(),
+            known: networks
+                .iter()
+                .map(|network| network.name.to_string())
+                .collect(),
         })
     }
 
@@ -67,7 +73,10 @@ impl Networks {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             done => done.map_err(|source| Error::io("delete", &dir, source))?,
         }
-        let log = self.fleet.own_path("logs").join(format!("network:{name}.log"));
+        let log = self
+            .fleet
+            .own_path("logs")
+            .join(format!("network:{name}.log"));
         files::delete(&log)?;
         if self.recorded()?.is_empty() {
             let dir = self.fleet.own_path(DIR);

@@ -10,11 +10,15 @@ use crate::program;
 
 /// Tells it of a network, where it runs. The kernel's own removal of the bridge takes it back.
 pub fn tell(run: &Path, network: &Network) {
-    let Some(server) = network.name_server() else { return };
+    let Some(server) = network.name_server() else {
+        return;
+    };
     if !run.join("systemd/resolve").is_dir() {
         return;
     }
-    let Ok(program) = program::find("resolvectl") else { return };
+    let Ok(program) = program::find("resolvectl") else {
+        return;
+    };
     let (name, server) = (&*network.name, server.to_string());
     let domain = format!("~{DOMAIN}");
     for arguments in [

@@ -49,7 +49,9 @@ fn outgoing(network: &Network) -> String {
         .map(|cidr| {
             let family = if cidr.is_v6() { "ip6" } else { "ip" };
             let of = cidr.network();
-            format!("\t\t{family} saddr {of} {family} daddr != {of} oifname != \"{name}\" masquerade\n")
+            format!(
+                "\t\t{family} saddr {of} {family} daddr != {of} oifname != \"{name}\" masquerade\n"
+            )
         })
         .collect()
 }

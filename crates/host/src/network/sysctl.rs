@@ -57,7 +57,12 @@ impl Sysctls<'_> {
             wanted.push((V6.to_owned(), "1"));
         }
         let is_wanted = |key: &String| wanted.iter().any(|(wanted, _)| wanted == key);
-        let unwanted: Vec<String> = record.set.keys().filter(|key| !is_wanted(key)).cloned().collect();
+        let unwanted: Vec<String> = record
+            .set
+            .keys()
+            .filter(|key| !is_wanted(key))
+            .cloned()
+            .collect();
         // Forwarding ends before routers are believed as before.
         for key in unwanted.iter().rev() {
             if let Some(change) = record.set.remove(key) {
@@ -65,7 +70,9 @@ impl Sysctls<'_> {
             }
         }
         for (key, value) in wanted {
-            let Some(before) = self.get(&key) else { continue };
+            let Some(before) = self.get(&key) else {
+                continue;
+            };
             if before != value {
                 let change = Change {
                     from: before,
@@ -87,9 +94,7 @@ impl Sysctls<'_> {
         let keys = names
             .filter(|name| name != "lo")
             .map(|name| format!("net/ipv6/conf/{name}/accept_ra"));
-        keys.filter(|key| {
-            record.set.contains_key(key) || self.get(key).as_deref() == Some("1")
-        })
+        keys.filter(|key| record.set.contains_key(key) || self.get(key).as_deref() == Some("1"))
     }
 
     fn get(&self, key: &str) -> Option<String> {
@@ -108,9 +113,8 @@ impl Sysctls<'_> {
             return Ok(());
         }
         self.set(key, &change.from)?;
-        let differs = |(key, value): &(&String, &String)| {
-            self.get(key).is_some_and(|now| now != **value)
-        };
+        let differs =
+            |(key, value): &(&String, &String)| self.get(key).is_some_and(|now| now != **value);
         let mut beside = change.beside.iter().filter(differs);
         beside.try_for_each(|(key, value)| self.set(key, value))
     }
@@ -144,7 +148,10 @@ impl Sysctls<'_> {
         let record: Record = serde_json::from_str(&text).unwrap_or_default();
         match record.boot == boot {
             true => record,
-            false => Record { boot, ..Record::default() },
+            false => Record {
+                boot,
+                ..Record::default()
+            },
         }
     }
 
@@ -183,14 +190,22 @@ mod tests {
         }
 
         fn all(&self) -> Vec<String> {
-            [V4, V6, "net/ipv6/conf/eth0/accept_ra", "net/ipv6/conf/eth1/accept_ra"]
-                .map(|key| std::fs::read_to_string(self.0.path().join(key)).unwrap())
-                .to_vec()
+            [
+                V4,
+                V6,
+                "net/ipv6/conf/eth0/accept_ra",
+                "net/ipv6/conf/eth1/accept_ra",
+            ]
+            .map(|key| std::fs::read_to_string(self.0.path().join(key)).unwrap())
+            .to_vec()
         }
 
         fn apply(&self, networks: &[Network]) {
             let record = self.0.path().join("record.json");
-            let sysctls = Sysctls { root: self.0.path(), record };
+            let sysctls = Sysctls {
+                root: self.0.path(),
+                record,
+            };
             sysctls.apply(networks).unwrap();
         }
     }

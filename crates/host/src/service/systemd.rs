@@ -76,18 +76,18 @@ impl Systemd {
         self.call("daemon-reload", &[])
     }
 
-    pub fn enable_target(&self) -> Result<(), Error> {
-        self.call(
-            "enable",
-            &["--quiet".to_owned(), "microvms.target".to_owned()],
-        )
+    pub fn enable_targets(&self) -> Result<(), Error> {
+        units::TARGETS
+            .iter()
+            .try_for_each(|target| self.on("enable", target))
     }
 
-    pub fn disable_target(&self) -> Result<(), Error> {
-        self.call(
-            "disable",
-            &["--quiet".to_owned(), "microvms.target".to_owned()],
-        )
+    /// Those that are there.
+    pub fn disable_targets(&self) -> Result<(), Error> {
+        let mut there = units::TARGETS
+            .iter()
+            .filter(|target| Path::new("/etc/systemd/system").join(target).exists());
+        there.try_for_each(|target| self.on("disable", target))
     }
 
     /// Prints a VM's journal to our own standard output.
