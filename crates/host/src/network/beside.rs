@@ -31,7 +31,7 @@ struct Manager {
 /// The numbers of files: before those of users, who seldom begin below 10.
 const MANAGERS: [Manager; 2] = [
     Manager {
-        sign: "systemd/netif",
+        sign: "systemd/netif/state",
         dir: "systemd/network",
         file: |name| format!("05-microvm-{name}.network"),
         text: networkd,
@@ -67,7 +67,7 @@ impl Beside {
         let interfaces = interfaces(network, given);
         for manager in MANAGERS
             .iter()
-            .filter(|manager| self.run.join(manager.sign).is_dir())
+            .filter(|manager| self.run.join(manager.sign).exists())
         {
             let path = self.path(manager, &network.name);
             let text = (manager.text)(&interfaces);
@@ -146,7 +146,7 @@ mod tests {
         network.taps = Taps::Matching(vec![Pattern::try_from("vm-*".to_owned()).unwrap()]);
         beside.tell(&network, &[]).unwrap();
         assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 0);
-        for sign in ["systemd/netif", "NetworkManager/conf.d"] {
+        for sign in ["systemd/netif/state", "NetworkManager/conf.d"] {
             std::fs::create_dir_all(run.path().join(sign)).unwrap();
         }
         let users = run.path().join("NetworkManager/conf.d/05-own.conf");

@@ -9,9 +9,6 @@ use super::cidr::Cidr;
 use super::definition::Network;
 use crate::netlink::{Request, attribute};
 
-/// What the alias of a bridge of ours is, by which it is known.
-const ALIAS: &str = "network of microvm";
-
 /// `IFLA_BRPORT_ISOLATED` of `linux/if_link.h`, since Linux 4.18.
 const ISOLATED: u16 = 33;
 
@@ -43,7 +40,7 @@ impl Interfaces {
     /// Whether there is a bridge of that name which was made here.
     pub fn is_ours(&self, name: &str) -> bool {
         self.sys.join(name).join("bridge").exists()
-            && self.read(name, "ifalias").as_deref() == Some(ALIAS)
+            && self.read(name, "address") == Some(shown(mac(name)))
     }
 
     /// The bridge that an interface is on.
@@ -114,7 +111,6 @@ impl Interfaces {
         let request = Request::create()
             .name(name)
             .attribute(libc::IFLA_ADDRESS, &mac(name))
-            .attribute(libc::IFLA_IFALIAS, ALIAS.as_bytes())
             .attribute(libc::IFLA_LINKINFO, &kind);
         request
             .send()
@@ -176,7 +172,8 @@ impl Interfaces {
     }
 }
 
-/// Its own address, not that of whichever tap comes first: guests remember it.
+/// Its own address, not that of whichever tap comes first: guests remember it. Made of the name, it
+/// is how a bridge of ours is known, from its first moment.
 fn mac(name: &str) -> [u8; 6] {
     let mut mac: [u8; 6] = [0x02, 0x6d, 0x76, 0, 0, 0];
     for (at, byte) in name.bytes().enumerate() {
@@ -184,6 +181,10 @@ fn mac(name: &str) -> [u8; 6] {
         mac[place] = mac[place].wrapping_mul(31).wrapping_add(byte);
     }
     mac
+}
+
+fn shown(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 /// Addresses of an interface, without those that the kernel gives it of itself.

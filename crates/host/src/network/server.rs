@@ -190,7 +190,11 @@ impl Own {
         }
         let _ = child.wait();
         let text = std::fs::read_to_string(&log).unwrap_or_default();
-        let last = text.lines().rev().find(|line| !line.trim().is_empty());
+        let of_dnsmasq = text
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("dnsmasq: "));
+        let last = of_dnsmasq.or_else(|| text.lines().next_back());
         Err(Error::Server {
             name: name.to_owned(),
             said: last.unwrap_or("it ended at once").trim().to_owned(),
