@@ -89,7 +89,8 @@ impl Range {
     /// The last quarter of a network's addresses, where it has a few.
     pub fn default_of(cidr: Cidr) -> Option<Self> {
         let (first, last) = cidr.hosts()?;
-        let quarter = (last.to_bits() - first.to_bits() + 3) / 4;
+        // Of all addresses: the first and the last are not for hosts.
+        let quarter = (last.to_bits() - first.to_bits()).div_ceil(4);
         let first = Ipv4Addr::from_bits(last.to_bits() - quarter.checked_sub(2)?);
         Some(Self { first, last })
     }
