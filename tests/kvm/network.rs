@@ -61,8 +61,9 @@ fn prepare(suite: &Suite, host: &KvmHost) -> Outcome {
             "d={microvm}; while [ \"$d\" != / ]; do d=$(dirname $d); chmod o+x $d 2>/dev/null || :; done"
         ),
         &format!("{microvm} host install"),
-        "mkdir -p /run/systemd/system/microvm@.service.d",
-        "printf '[Service]\\nPrivateTmp=no\\n' > /run/systemd/system/microvm@.service.d/tests.conf",
+        "for unit in microvm@ microvm-dnsmasq@; do \
+         mkdir -p /run/systemd/system/$unit.service.d && printf '[Service]\\nPrivateTmp=no\\n' \
+         > /run/systemd/system/$unit.service.d/tests.conf; done",
         "systemctl daemon-reload",
         "ip netns add outside",
         "ip link add up0 type veth peer name eth0 netns outside",

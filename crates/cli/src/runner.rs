@@ -100,6 +100,8 @@ impl Runner {
     }
 
     pub fn taps_up(&self) -> Result<ExitCode> {
+        // So that who manages interfaces leaves these alone when they appear.
+        self.attach_taps()?;
         for interface in self.taps() {
             let tap = host::tap::Tap {
                 id: &interface.id,

@@ -165,8 +165,8 @@ impl Networks {
         self.settle_addresses(all, |_| true)
     }
 
-    /// The same for one VM, whose taps come onto their bridges: tap and network of each. Networks
-    /// that are down are brought up where nothing else does that.
+    /// The same for one VM, whose taps that are there come onto their bridges: tap and network of
+    /// each. Networks that are down are brought up where nothing else does that.
     pub fn attach(
         &self,
         vm: &VmName,
@@ -193,7 +193,6 @@ impl Networks {
                     }
                 }
             }
-            self.beside().tell(network, &self.given(&network.name)?)?;
             let attached = self.interfaces().attach(id, network)?;
             done.push((id.clone(), network.name.clone(), attached));
         }
@@ -234,6 +233,10 @@ impl Networks {
             })?;
             if given != before {
                 self.remember(&network.name, &given)?;
+            }
+            // Before its taps are there: who manages interfaces would be faster.
+            if self.interfaces().is_ours(&network.name) {
+                self.beside().tell(network, &given)?;
             }
         }
         self.write_known()
