@@ -13,7 +13,7 @@ use crate::verbs::say;
 
 mod leases;
 
-/// Show the networks of this host's VMs, who has which address, and bring them up or down
+/// Show networks of VMs and who has which address; bring them up or down
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
