@@ -46,14 +46,12 @@ impl Server {
         }
         match self {
             Self::Systemd(systemd) => {
-                let unit = unit(name);
-                systemd.on("restart", &unit).map_err(|error| match error {
-                    crate::service::Error::Program { .. } => Error::Server {
-                        name: name.to_owned(),
-                        said: Systemd::last_words_of(&unit).unwrap_or(format!("`{unit}` failed")),
-                    },
-                    other => Error::Service(other),
-                })
+                // The network's own unit may just be starting it.
+                start_unit(systemd, "start", name)?;
+                match is_current(files) {
+                    true => Ok(()),
+                    false => start_unit(systemd, "restart", name),
+                }
             }
             Self::Own(own) => {
                 self.stop(name, files)?;
@@ -86,6 +84,17 @@ impl Server {
             Self::Own(own) => own.keeper(name).is_some(),
         }
     }
+}
+
+fn start_unit(systemd: &Systemd, verb: &str, name: &str) -> Result<(), Error> {
+    let unit = unit(name);
+    systemd.on(verb, &unit).map_err(|error| match error {
+        crate::service::Error::Program { .. } => Error::Server {
+            name: name.to_owned(),
+            said: Systemd::last_words_of(&unit).unwrap_or(format!("`{unit}` failed")),
+        },
+        other => Error::Service(other),
+    })
 }
 
 fn unit(name: &str) -> String {
