@@ -2,7 +2,7 @@
 
 use crate::hypervisors::Hypervisor;
 
-const GUEST: &str = include_str!("guest.toml");
+pub const GUEST: &str = include_str!("guest.toml");
 
 /// A guest of the suite; each runs once at a time, for its addresses are the same everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

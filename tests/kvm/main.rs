@@ -8,6 +8,7 @@ mod definition;
 mod devices;
 mod hypervisors;
 mod life;
+mod network;
 mod refusals;
 mod suite;
 
@@ -34,9 +35,11 @@ fn main() {
     arguments.test_threads.get_or_insert(1);
     let hypervisors = hypervisors::all().expect("`microvm hypervisors --json` answers");
     let suite = Arc::new(Suite::new(&hypervisors));
+    let network = network_trial(&hypervisors, &suite);
     let trials = hypervisors
         .into_iter()
         .flat_map(|hypervisor| trials(hypervisor, &suite))
+        .chain([network])
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Ends the KVM host: `exit` runs no destructors.
@@ -67,6 +70,29 @@ fn trials(hypervisor: Hypervisor, suite: &Arc<Suite>) -> Vec<Trial> {
     let asked = std::env::var_os(boots::BOOTS).is_some();
     let row = asked.then_some(("boots_in_a_row", boots::in_a_row as Test));
     TESTS.into_iter().chain(row).map(trial).collect()
+}
+
+/// Its guests are QEMU's.
+fn network_trial(hypervisors: &[Hypervisor], suite: &Arc<Suite>) -> Trial {
+    let name = "vms_on_a_network";
+    let mut qemu = hypervisors.iter().filter(|one| one.name == "qemu");
+    let why = match qemu.next() {
+        Some(qemu) => skip_reason(qemu),
+        None => Some("there is no QEMU".to_owned()),
+    };
+    let suite = Arc::clone(suite);
+    Trial::ignorable_test(name, move || {
+        if let Some(why) = why {
+            println!("skipped: {name}: {why}");
+            return Ok(Completion::ignored_with(why));
+        }
+        network::everything(&suite)
+            .map(|()| Completion::Completed)
+            .map_err(|failure| {
+                eprintln!("{name}: {failure}");
+                failure.to_string().into()
+            })
+    })
 }
 
 fn skip_reason(hypervisor: &Hypervisor) -> Option<String> {

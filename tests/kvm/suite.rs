@@ -11,6 +11,7 @@ use harness::{Fleet, KvmHost, Nested, Outcome, fleet, host};
 
 use crate::definition::{self, Guest};
 use crate::hypervisors::Hypervisor;
+use crate::network;
 
 const HOST: &str = include_str!("host.toml");
 
@@ -134,6 +135,21 @@ impl Suite {
         };
         fleets.insert(hypervisor.name.clone(), Arc::clone(&fleet));
         Ok(fleet.build(guest.name())?.canonicalize()?)
+    }
+
+    /// Those of the test of networks, for the KVM host's own commands.
+    pub fn network_packages(&self, names: &[&str]) -> Outcome<Vec<String>> {
+        let fleet = Fleet::new(&network::definitions(definition::GUEST))?;
+        let path = |name: &&str| Ok(fleet.build(name)?.canonicalize()?.display().to_string());
+        let packages = names.iter().map(path).collect::<Outcome<Vec<_>>>()?;
+        let mut fleets = self.fleets.lock().unwrap_or_else(PoisonError::into_inner);
+        fleets.insert("network".to_owned(), Arc::new(fleet));
+        Ok(packages)
+    }
+
+    /// The program under test, as the KVM host has it.
+    pub fn microvm(&self) -> std::path::Display<'_> {
+        self.microvm.display()
     }
 
     /// Fails where an earlier hypervisor's guest had another marker.

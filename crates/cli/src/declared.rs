@@ -1,8 +1,12 @@
-//! The VMs that a host's configuration declares: `host.toml`.
+//! The VMs and networks that a host's configuration declares: `host.toml`.
+
+mod network;
+mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use host::network::Network;
 use serde::Deserialize;
 use spec::names::VmName;
 
@@ -15,6 +19,8 @@ pub struct Declared {
     pub state_dir: Option<PathBuf>,
     /// In the order of their names.
     pub vms: Vec<DeclaredVm>,
+    /// The same.
+    pub networks: Vec<Network>,
 }
 
 /// One VM of it.
@@ -34,6 +40,8 @@ struct File {
     state_dir: Option<PathBuf>,
     #[serde(default)]
     vms: BTreeMap<String, Table>,
+    #[serde(default)]
+    networks: toml::Table,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +53,8 @@ struct Table {
     #[serde(default = "yes")]
     autostart: bool,
     restart_if_changed: Option<bool>,
+    /// The network that its taps are for.
+    network: Option<String>,
 }
 
 fn yes() -> bool {
@@ -74,6 +84,7 @@ impl Declared {
                 format!("`stateDir` is `{dir}`; accepted is an absolute path"),
             ));
         }
+        let networks = networks(&parsed, file)?;
         let vms = parsed.vms.into_iter();
         let vms: Result<Vec<DeclaredVm>> = vms
             .map(|(name, table)| declared(&name, table, text, file))
@@ -82,12 +93,30 @@ impl Declared {
             file: file.to_owned(),
             state_dir: parsed.state_dir,
             vms: vms?,
+            networks,
         })
     }
 }
 
 fn wrong(file: &Path, message: String) -> Error {
     Error::new(Kind::Definition, format!("`{}`: {message}", file.display()))
+}
+
+/// A wrong name of a VM is told where the VM is read.
+fn networks(parsed: &File, file: &Path) -> Result<Vec<Network>> {
+    let told = parsed.vms.iter().filter_map(|(name, table)| {
+        let name = VmName::try_from(name.clone()).ok()?;
+        Some((name, table.network.clone()?))
+    });
+    let mut problems = table::Problems::default();
+    let networks = network::read(&parsed.networks, &told.collect::<Vec<_>>(), &mut problems);
+    match problems.is_empty() {
+        true => Ok(networks),
+        false => {
+            let message = format!("`{}` cannot be used:\n{problems}", file.display());
+            Err(Error::new(Kind::Definition, message))
+        }
+    }
 }
 
 fn declared(text_name: &str, table: Table, text: &str, file: &Path) -> Result<DeclaredVm> {
@@ -234,7 +263,14 @@ mod tests {
     #[case::name("[vms.\"../x\"]\nflake = \".\"", "no name of a VM")]
     #[case::other("[vms.web]\nflake = \".#db\"", "names the VM `db`")]
     #[case::state("stateDir = \"x\"", "absolute")]
-    #[case::networks("[networks.virbr0]", "unknown field `networks`")]
+    #[case::networks(
+        "[networks.virbr0]",
+        "`networks.virbr0.addresses`: a network needs one"
+    )]
+    #[case::network(
+        "[vms.web]\nflake = \".\"\nnetwork = \"lan\"",
+        "there is no network `lan`"
+    )]
     fn what_is_wrong_is_said(#[case] text: &str, #[case] said: &str) {
         let error = parse(text).err().unwrap().to_string();
         assert!(error.contains(said), "{error}");

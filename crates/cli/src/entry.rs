@@ -25,6 +25,8 @@ pub enum Entry {
     Share { options: String },
     /// What looks after one VM of the state directory.
     VmKeeper { told: String },
+    /// What keeps the dnsmasq of a network.
+    NetworkKeeper { told: String },
     /// What becomes a process of such a VM.
     VmPart { told: String },
     /// What tells systemd when a VM runs.
@@ -96,6 +98,7 @@ impl Entry {
         match (command.as_str(), arguments.next()?) {
             (host::virtiofs::SERVE_COMMAND, options) => Some(Self::Share { options }),
             (host::service::KEEPER_COMMAND, told) => Some(Self::VmKeeper { told }),
+            (host::network::KEEPER_COMMAND, told) => Some(Self::NetworkKeeper { told }),
             (host::service::PART_COMMAND, told) => Some(Self::VmPart { told }),
             (host::service::WATCH_COMMAND, name) => Some(Self::VmWatch {
                 name: name.try_into().ok()?,
@@ -117,6 +120,7 @@ impl Entry {
             Self::ImageHook { root } => return Ok(image::hook::hook_main(&root)),
             Self::Share { options } => return Ok(host::virtiofs::serve_main(&options)),
             Self::VmKeeper { told } => return Ok(host::service::keeper_main(&told)),
+            Self::NetworkKeeper { told } => return Ok(host::network::keeper_main(&told)),
             Self::VmPart { told } => return Ok(host::service::part_main(&told)),
             Self::VsockRelay => return command::relay_vsock(),
             Self::VmWatch { name, package } => {

@@ -127,6 +127,7 @@ from_host!(
     host::control::Error,
     host::exec::Error,
     host::fleet::Error,
+    host::network::Error,
     host::pci::Error,
     host::probe::Error,
     host::relay::Error,

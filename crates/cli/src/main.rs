@@ -11,6 +11,7 @@ mod fleet;
 mod git;
 mod installation;
 mod live;
+mod networks;
 mod package;
 mod places;
 mod progress;

@@ -8,12 +8,14 @@ use backend::control::Control;
 use backend::plan::Plan;
 use backend::refused::ReasonKind;
 use host::control::Stopped;
+use host::fleet::{Fleet, Owner};
 use host::probe::Host;
 use host::supervise::{Ended, Run};
 use host::virtiofs::Shares;
 use spec::vm::{Device, Interface, InterfaceKind};
 
 use crate::error::{Error, Kind, OrKind, Result};
+use crate::networks;
 use crate::package;
 use crate::places::Places;
 use crate::verbs::{self, Live, say};
@@ -97,6 +99,8 @@ impl Runner {
     }
 
     pub fn taps_up(&self) -> Result<ExitCode> {
+        // So that who manages interfaces leaves these alone when they appear.
+        self.attach_taps()?;
         for interface in self.taps() {
             let tap = host::tap::Tap {
                 id: &interface.id,
@@ -105,7 +109,17 @@ impl Runner {
             };
             tap.up()?;
         }
+        self.attach_taps()?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Onto the host's networks, where it has some.
+    fn attach_taps(&self) -> Result<()> {
+        let fleet = Fleet::new(&crate::places::state_dir(), Owner::here())?;
+        let name = host::fleet::name(self.name())?;
+        let taps: Vec<_> = self.taps().map(|interface| interface.id.clone()).collect();
+        let own = networks::interfaces(&name, &self.runner.vm);
+        networks::attach_these(&fleet, &name, &own, &taps)
     }
 
     pub fn taps_down(&self) -> Result<ExitCode> {

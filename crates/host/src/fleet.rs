@@ -10,7 +10,7 @@ mod accepted;
 mod change;
 mod error;
 mod fault;
-mod files;
+pub(crate) mod files;
 mod guard;
 mod legacy;
 mod member;

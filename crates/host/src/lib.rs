@@ -13,6 +13,7 @@ pub mod lock;
 pub mod macvtap;
 mod memory;
 mod netlink;
+pub mod network;
 pub mod pci;
 pub mod ports;
 pub mod probe;

@@ -3,14 +3,24 @@
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
+use std::net::IpAddr;
+
 /// A message to the kernel about one interface.
 #[derive(Debug)]
 pub struct Request {
     kind: u16,
     flags: u16,
-    index: i32,
-    up: bool,
+    about: About,
     attributes: Vec<u8>,
+}
+
+/// What stands between the message's header and its attributes.
+#[derive(Debug)]
+enum About {
+    /// `struct ifinfomsg` of an interface that an attribute names.
+    Link { up: bool },
+    /// `struct ifaddrmsg` of an interface by its index.
+    Address { of: IpAddr, prefix: u8, index: u32 },
 }
 
 const HEADER: usize = 16;
@@ -35,18 +45,44 @@ impl Request {
         Self::of_kind(libc::RTM_DELLINK)
     }
 
+    /// Gives an interface an address; one that it has already is fine.
+    pub fn add_address(index: u32, address: IpAddr, prefix: u8) -> Self {
+        let flags = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
+        let request = Self {
+            flags,
+            ..Self::of_kind(libc::RTM_NEWADDR)
+        };
+        request.about_address(index, address, prefix)
+    }
+
+    pub fn delete_address(index: u32, address: IpAddr, prefix: u8) -> Self {
+        Self::of_kind(libc::RTM_DELADDR).about_address(index, address, prefix)
+    }
+
+    fn about_address(self, index: u32, of: IpAddr, prefix: u8) -> Self {
+        let bytes = match of {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        let about = About::Address { of, prefix, index };
+        Self { about, ..self }
+            .attribute(libc::IFA_LOCAL, &bytes)
+            .attribute(libc::IFA_ADDRESS, &bytes)
+    }
+
     fn of_kind(kind: u16) -> Self {
         Self {
             kind,
             flags: 0,
-            index: 0,
-            up: false,
+            about: About::Link { up: false },
             attributes: Vec::new(),
         }
     }
 
+    /// Brings the interface up.
     pub fn up(self) -> Self {
-        Self { up: true, ..self }
+        let about = About::Link { up: true };
+        Self { about, ..self }
     }
 
     pub fn name(self, name: &str) -> Self {
@@ -60,20 +96,16 @@ impl Request {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let up = libc::IFF_UP as u32;
-        let flags = if self.up { up } else { 0 };
-        let mut bytes = Vec::with_capacity(HEADER * 2 + self.attributes.len());
-        let length = (HEADER * 2 + self.attributes.len()) as u32;
+        let about = self.about.bytes();
+        let length = HEADER + about.len() + self.attributes.len();
+        let mut bytes = Vec::with_capacity(length);
+        let length = length as u32;
         let asked = self.flags | (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
         bytes.extend(length.to_ne_bytes());
         bytes.extend(self.kind.to_ne_bytes());
         bytes.extend(asked.to_ne_bytes());
         bytes.extend([0; 8]);
-        // struct ifinfomsg: family, padding, type, index, flags, which flags change.
-        bytes.extend([0; 4]);
-        bytes.extend(self.index.to_ne_bytes());
-        bytes.extend(flags.to_ne_bytes());
-        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(about);
         bytes.extend(&self.attributes);
         bytes
     }
@@ -91,6 +123,28 @@ impl Request {
         let mut answer = vec![0; 16 * 1024];
         let (length, _) = rustix::net::recv(&socket, &mut answer[..], RecvFlags::empty())?;
         error_of(&answer[..length])
+    }
+}
+
+impl About {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            // Family, padding, type, index, flags, which flags change.
+            Self::Link { up } => {
+                let up = if *up { libc::IFF_UP as u32 } else { 0 };
+                [[0; 4], [0; 4], up.to_ne_bytes(), up.to_ne_bytes()].concat()
+            }
+            // Family, length of the prefix, flags, scope, index. A bridge without ports has no
+            // carrier, and an IPv6 address would wait for it to be found unique.
+            Self::Address { of, prefix, index } => {
+                let (family, flags) = match of {
+                    IpAddr::V4(_) => (libc::AF_INET, 0),
+                    IpAddr::V6(_) => (libc::AF_INET6, libc::IFA_F_NODAD),
+                };
+                let first = [family as u8, *prefix, flags as u8, 0];
+                [first, index.to_ne_bytes()].concat()
+            }
+        }
     }
 }
 

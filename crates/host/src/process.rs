@@ -32,7 +32,8 @@ impl Process {
         Self::open(u32::try_from(credentials.pid()).ok()?)
     }
 
-    fn open(pid: u32) -> Option<Self> {
+    /// The process of a number, which may have come to mean another one.
+    pub(crate) fn open(pid: u32) -> Option<Self> {
         let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
         let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
         Some(Self { fd, pid })

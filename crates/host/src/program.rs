@@ -67,6 +67,8 @@ pub fn debian_package(program: &str) -> Option<&'static str> {
         "mkswap" => "util-linux",
         "newuidmap" | "newgidmap" => "uidmap",
         "virtiofsd" => "virtiofsd",
+        "dnsmasq" => "dnsmasq-base",
+        "nft" => "nftables",
         _ => return None,
     })
 }

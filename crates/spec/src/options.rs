@@ -13,8 +13,8 @@ mod table;
 
 pub use default::Default;
 pub use kind::Type;
-pub use lookup::{all, below, find, nearest};
-pub(crate) use lookup::{closest, meant};
+pub(crate) use lookup::meant;
+pub use lookup::{all, below, closest, find, nearest};
 pub use present::table;
 
 use crate::vm::Hypervisor;

@@ -1,4 +1,4 @@
-//! `microvm apply`: makes the VMs of this host those that are declared.
+//! `microvm apply`: makes the VMs and networks of this host those that are declared.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::convergence::{self, FILE};
 use crate::error::Result;
 use crate::fleet::{self, StateDir};
+use crate::networks;
 use crate::places::Places;
 
 /// Install, update and stop VMs of this host until they are what is declared
@@ -36,13 +37,25 @@ impl Args {
                 }
             }
         }
-        if steps.is_empty() && failed.is_none() {
+        let wanted = networks::plan(&declared, &fleet)?;
+        if steps.is_empty() && wanted.is_empty() && failed.is_none() {
             println!("{}: nothing to do", declared.file.display());
         }
+        // First: a VM that starts is to find its network.
+        let ready = fleet::for_each(&wanted, |step| {
+            println!("{step}");
+            networks::carry_out(step, &fleet)
+        })?;
         let code = fleet::for_each(&steps, |step| {
             println!("{step}");
             convergence::carry_out(step, &fleet, &places)
         })?;
+        networks::refresh(&fleet)?;
+        let code = if ready == ExitCode::SUCCESS {
+            code
+        } else {
+            ready
+        };
         Ok(failed.unwrap_or(code))
     }
 }

@@ -43,6 +43,7 @@ impl Args {
         let ready = origin.build(&name, &Places::of_this_user(), false)?;
         crate::convergence::unmark(&fleet, &name)?;
         ready.create(&fleet, &name, &origin, false)?;
+        crate::networks::refresh(&fleet)?;
         say(format!("`{name}` is installed, from {}", origin.shown()));
         eprintln!(
             "hint: `microvm start {name}` starts it, `microvm autostart {name} on` starts it with the host"

@@ -9,6 +9,7 @@ use host::service::units;
 
 use crate::error::{Kind, OrKind, Result};
 use crate::fleet::{self, StateDir};
+use crate::networks;
 use crate::places::Places;
 use crate::service;
 use crate::verbs::say;
@@ -30,7 +31,7 @@ enum Command {
         #[command(flatten)]
         state: StateDir,
     },
-    /// Remove what `install` wrote; VMs and their data stay
+    /// Remove what `install` wrote, and the networks; VMs and their data stay
     Uninstall {
         /// Remove below this directory, and change nothing else
         #[arg(long, value_name = "DIR")]
@@ -109,8 +110,10 @@ fn install(root: Option<PathBuf>, state: &StateDir) -> Result<()> {
     host::service::make_user()?;
     if let Some(systemd) = Systemd::here() {
         systemd.reload()?;
-        systemd.enable_target()?;
-        service::enable_all(&systemd, &state.open()?)?;
+        systemd.enable_targets()?;
+        let fleet = state.open()?;
+        networks::enable_all(&fleet)?;
+        service::enable_all(&systemd, &fleet)?;
     } else {
         say(
             "systemd is not what this host was started with; `microvm start` keeps VMs itself"
@@ -123,9 +126,16 @@ fn install(root: Option<PathBuf>, state: &StateDir) -> Result<()> {
 fn uninstall(root: Option<PathBuf>) -> Result<()> {
     let target = root.clone().unwrap_or_else(|| "/".into());
     let systemd = Systemd::here().filter(|_| root.is_none());
-    if let (Some(systemd), Some(state)) = (&systemd, units::installed_for(&target)) {
-        service::disable_all(systemd, &fleet::open(&state)?)?;
-        systemd.disable_target()?;
+    let state = units::installed_for(&target);
+    if let (Some(systemd), Some(state)) = (&systemd, &state) {
+        service::disable_all(systemd, &fleet::open(state)?)?;
+    }
+    if root.is_none() {
+        let state = state.unwrap_or_else(crate::places::state_dir);
+        networks::remove_all(&fleet::open(&state)?)?;
+    }
+    if let Some(systemd) = &systemd {
+        systemd.disable_targets()?;
     }
     let removed = units::uninstall(&target)?;
     removed

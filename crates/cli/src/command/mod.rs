@@ -14,6 +14,7 @@ mod init;
 mod list;
 mod logs;
 mod migrate;
+mod network;
 mod options;
 mod pause;
 mod plan;
@@ -74,6 +75,7 @@ enum Command {
     Apply(apply::Args),
     Migrate(migrate::Args),
     Host(host::Args),
+    Network(network::Args),
     Status(status::Args),
     Console(console::Args),
     Shutdown(shutdown::Args),
@@ -89,6 +91,9 @@ enum Command {
 
 impl Command {
     fn only_prints(&self) -> bool {
+        if let Self::Network(args) = self {
+            return args.only_prints();
+        }
         matches!(
             self,
             Self::Check(_)
@@ -129,6 +134,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Apply(args) => args.run(),
         Command::Migrate(args) => args.run(),
         Command::Host(args) => args.run(),
+        Command::Network(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Console(args) => args.run(),
         Command::Shutdown(args) => args.run(),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::convergence::{self, FILE, Step};
 use crate::error::Result;
 use crate::fleet::StateDir;
+use crate::networks;
 use crate::places::Places;
 
 /// Show what `microvm apply` would do, without building or changing anything
@@ -27,8 +28,15 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let (declared, fleet) = convergence::open(&self.config, &self.state)?;
         let steps = convergence::plan(&declared, &fleet, &Places::of_this_user());
+        let networks = networks::plan(&declared, &fleet)?;
         let mut rows = Vec::new();
         let mut failed = None;
+        for step in &networks {
+            match self.json {
+                true => rows.push(step.json()),
+                false => println!("{step}"),
+            }
+        }
         for step in &steps {
             match step {
                 Ok(step) if self.json => rows.push(row(step)),
@@ -42,7 +50,7 @@ impl Args {
         }
         if self.json {
             println!("{:#}", serde_json::Value::Array(rows));
-        } else if steps.is_empty() {
+        } else if steps.is_empty() && networks.is_empty() {
             println!("{}: nothing to do", declared.file.display());
         }
         Ok(failed.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind as u8)))

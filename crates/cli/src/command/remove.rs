@@ -66,6 +66,7 @@ impl Args {
             service::set_autostart(&fleet, &name, false)?;
         }
         fleet.remove(&name, keep)?;
+        crate::networks::refresh(&fleet)?;
         say(match (self.keep_volumes, data.is_empty()) {
             (true, false) => format!(
                 "`{name}` is removed; its data is kept in `{}`",

@@ -1,5 +1,5 @@
 //! `microvm ssh`: into a VM of this host, over vsock where it has that, else through a port that
-//! is forwarded.
+//! is forwarded, else by its address on a network of the host.
 
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
@@ -12,6 +12,7 @@ use spec::vm::{From, Proto};
 
 use crate::error::{Error, Kind, OrKind, Result};
 use crate::fleet::{self, StateDir};
+use crate::networks;
 use crate::runner::Runner;
 
 /// Log in to a VM of this host, or run a command there
@@ -53,11 +54,14 @@ impl Args {
         let runner = Runner::open(member.in_use().path())?;
         let own_vsock = runner.control().vsock;
         let own_vsock = own_vsock.map(|socket| member.dir.join(socket));
-        let way = way(runner.vm(), own_vsock.as_deref()).ok_or_else(|| {
+        let way = way(runner.vm(), own_vsock.as_deref());
+        let way = way.or_else(|| networks::address(&fleet, &name).map(|at| Way::Port(at, PORT)));
+        let way = way.ok_or_else(|| {
             let message = format!("`{name}` has no way in for SSH that answers");
             Error::new(Kind::NotFound, message).hint(format!(
                 "`vsock.cid` gives it one where its guest has systemd 256 or later, `forwardPorts` \
-                 to port {PORT} another; `microvm console {name}` needs none"
+                 to port {PORT} another, a tap on a network of `host.toml` a third; \
+                 `microvm console {name}` needs none"
             ))
         })?;
         let mut command = self.ssh(&way)?;

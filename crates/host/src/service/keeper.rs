@@ -183,7 +183,19 @@ impl Keeper {
         for command in ["tap-up", "macvtap-up", "pci-setup"] {
             self.run_command(command)?;
         }
+        self.attach_taps()?;
         shares::start(&self.told, &self.run, &self.own)
+    }
+
+    /// Taps come onto the host's networks, where it has some.
+    fn attach_taps(&self) -> Result<(), Error> {
+        if !self.told.package.join("bin/tap-up").exists() {
+            return Ok(());
+        }
+        let mut command = Command::new(&self.own);
+        command.args(["network", "attach", "--state-dir"]);
+        command.arg(self.fleet.dir()).arg(&*self.told.name);
+        self.run_to_end(command, "microvm network attach")
     }
 
     /// Stops what the hypervisor needed; what cannot be is said, and the rest done.
@@ -216,12 +228,19 @@ impl Keeper {
         if !program.exists() {
             return Ok(());
         }
-        let mut command = Command::new(&program);
+        self.run_to_end(Command::new(&program), name)
+    }
+
+    fn run_to_end(&self, mut command: Command, name: &str) -> Result<(), Error> {
         let status = command
+            .env("MICROVM_STATE_DIR", self.fleet.dir())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()
-            .map_err(|source| Error::Run { program, source })?;
+            .map_err(|source| Error::Run {
+                program: command.get_program().into(),
+                source,
+            })?;
         match status.success() {
             true => Ok(()),
             false => Err(Error::Program {

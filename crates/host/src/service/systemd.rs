@@ -62,22 +62,32 @@ impl Systemd {
         self.call(verb, &["--quiet".to_owned(), unit(name)])
     }
 
+    /// Does something with one unit, by its whole name.
+    pub(crate) fn on(&self, verb: &str, unit: &str) -> Result<(), Error> {
+        self.call(verb, &["--quiet".to_owned(), unit.to_owned()])
+    }
+
+    /// What was said last of and by a unit.
+    pub(crate) fn last_words_of(unit: &str) -> Option<String> {
+        last_words_by(&format!("--unit={unit}"))
+    }
+
     pub fn reload(&self) -> Result<(), Error> {
         self.call("daemon-reload", &[])
     }
 
-    pub fn enable_target(&self) -> Result<(), Error> {
-        self.call(
-            "enable",
-            &["--quiet".to_owned(), "microvms.target".to_owned()],
-        )
+    pub fn enable_targets(&self) -> Result<(), Error> {
+        units::TARGETS
+            .iter()
+            .try_for_each(|target| self.on("enable", target))
     }
 
-    pub fn disable_target(&self) -> Result<(), Error> {
-        self.call(
-            "disable",
-            &["--quiet".to_owned(), "microvms.target".to_owned()],
-        )
+    /// Those that are there.
+    pub fn disable_targets(&self) -> Result<(), Error> {
+        let mut there = units::TARGETS
+            .iter()
+            .filter(|target| Path::new("/etc/systemd/system").join(target).exists());
+        there.try_for_each(|target| self.on("disable", target))
     }
 
     /// Prints a VM's journal to our own standard output.
@@ -136,9 +146,12 @@ impl Systemd {
 
 /// What a VM said last, without what systemd says of it.
 fn last_words(name: &VmName) -> Option<String> {
+    last_words_by(&format!("--identifier=microvm@{name}"))
+}
+
+fn last_words_by(which: &str) -> Option<String> {
     let mut command = Command::new(program::find("journalctl").ok()?);
-    command.args(["--quiet", "--no-pager", "--output=cat", "--lines=3"]);
-    command.arg(format!("--identifier=microvm@{name}"));
+    command.args(["--quiet", "--no-pager", "--output=cat", "--lines=3", which]);
     let output = command.stdin(Stdio::null()).output().ok()?;
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     (!said.is_empty()).then_some(said)

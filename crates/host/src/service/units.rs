@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::kind::Kind;
 
-pub use text::{Unit, units};
+pub use text::{TARGETS, Unit, units};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

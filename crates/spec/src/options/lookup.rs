@@ -74,10 +74,7 @@ pub(crate) fn meant(name: &str, shape: &'static Shape) -> Option<&'static str> {
 
 /// The candidate with the fewest edits, where few enough: a third of the name's length, and one
 /// at least. Case, `-` and `_` do not count, so that `mount_point` is `mountPoint`.
-pub(crate) fn closest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = plain(name);
     let limit = (name.chars().count() / 3).max(1);
     candidates

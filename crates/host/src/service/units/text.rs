@@ -13,17 +13,23 @@ pub struct Unit {
 }
 
 /// All that are installed; the first says for which state directory.
-pub(super) const PATHS: [&str; 9] = [
+pub(super) const PATHS: [&str; 12] = [
     "/etc/systemd/system/microvm@.service",
     "/etc/systemd/system/microvm-tap-interfaces@.service",
     "/etc/systemd/system/microvm-macvtap-interfaces@.service",
     "/etc/systemd/system/microvm-pci-devices@.service",
     "/etc/systemd/system/microvm-virtiofsd@.service",
     "/etc/systemd/system/microvm-set-booted@.service",
+    "/etc/systemd/system/microvm-network@.service",
+    "/etc/systemd/system/microvm-dnsmasq@.service",
+    "/etc/systemd/system/microvm-networks.target",
     "/etc/systemd/system/microvms.target",
     "/etc/sysusers.d/microvm.conf",
     "/etc/modules-load.d/microvm.conf",
 ];
+
+/// Those that the host's start wants.
+pub const TARGETS: [&str; 2] = ["microvms.target", "microvm-networks.target"];
 
 /// The units for a state directory, which run a `microvm` binary.
 pub fn units(state: &Path, program: &Path) -> Result<Vec<Unit>, Error> {
@@ -31,7 +37,7 @@ pub fn units(state: &Path, program: &Path) -> Result<Vec<Unit>, Error> {
     let helper = |what: &str, service: &str| helper(state, what, service);
     let texts = [
         vm(state, program),
-        helper("Tap interfaces", &oneshot("tap-up", Some("tap-down"))),
+        after_networks(&helper("Tap interfaces", &taps(state, program))),
         helper(
             "Macvtap interfaces",
             &oneshot("macvtap-up", Some("macvtap-down")),
@@ -39,6 +45,9 @@ pub fn units(state: &Path, program: &Path) -> Result<Vec<Unit>, Error> {
         helper("PCI devices", &oneshot("pci-setup", None)),
         helper("Shares", VIRTIOFSD),
         booted(state, program),
+        network(state, program),
+        dnsmasq(state, program),
+        NETWORKS.to_owned(),
         TARGET.to_owned(),
         SYSUSERS.to_owned(),
         MODULES.to_owned(),
@@ -179,6 +188,98 @@ fn oneshot(up: &str, down: Option<&str>) -> String {
     let down = down.map_or_else(String::new, |down| format!("ExecStop=BIN/{down}\n"));
     format!("Type=oneshot\nRemainAfterExit=yes\nExecStart=BIN/{up}\n{down}")
 }
+
+/// Each comes onto the bridge of its network, where there is one. The variable is for the package's
+/// own program, which does the same.
+fn taps(state: &str, program: &str) -> String {
+    let commands = oneshot("tap-up", Some("tap-down"));
+    format!(
+        "{commands}ExecStartPost={program} network attach --state-dir {state} %i\n\
+         Environment=MICROVM_STATE_DIR={state}\n"
+    )
+}
+
+/// `After` orders even where the network fails: then it is said which, and the VM does not start.
+fn after_networks(unit: &str) -> String {
+    let target = "microvm-networks.target";
+    unit.replacen("\nAfter=", &format!("\nWants={target}\nAfter={target} "), 1)
+}
+
+/// Firewalls that empty all tables when they start come before it; one that is told to read its
+/// rules anew has this do the same. Programs that manage interfaces are told of the bridge.
+fn network(state: &str, program: &str) -> String {
+    format!(
+        "
+[Unit]
+Description=Network %i of MicroVMs
+After=network-pre.target nftables.service firewalld.service ufw.service systemd-networkd.service NetworkManager.service systemd-resolved.service
+Before=microvm-networks.target
+Wants=microvm-dnsmasq@%i.service
+ReloadPropagatedFrom=nftables.service
+ConditionPathExists={state}/.microvm/networks/%i/network.json
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={program} network set-up --state-dir {state} %i
+ExecReload={program} network set-up --state-dir {state} %i
+ExecStop={program} network take-down --state-dir {state} %i
+SyslogIdentifier=microvm-network@%i
+
+[Install]
+WantedBy=microvm-networks.target
+"
+    )
+}
+
+/// It is started when its parent has bound its sockets.
+fn dnsmasq(state: &str, program: &str) -> String {
+    format!(
+        "
+[Unit]
+Description=Addresses and names of the network %i of MicroVMs
+After=microvm-network@%i.service
+Requires=microvm-network@%i.service
+PartOf=microvm-network@%i.service
+Before=microvm-networks.target
+
+[Service]
+Type=forking
+PIDFile=/run/microvm-networks/%i/pid
+ExecStart={program} network serve --state-dir {state} %i
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=1
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_CHOWN CAP_DAC_OVERRIDE
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectControlGroups=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+ReadWritePaths={state}/.microvm/networks/%i /run/microvm-networks/%i
+"
+    )
+}
+
+const NETWORKS: &str = "
+[Unit]
+Description=Networks of MicroVMs
+
+[Install]
+WantedBy=multi-user.target
+";
 
 const VIRTIOFSD: &str = "\
 Type=notify

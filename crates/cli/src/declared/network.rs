@@ -1,0 +1,384 @@
+//! The networks that a host's configuration declares. All that is wrong with them is told at once.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use host::network::cidr::Cidr;
+use host::network::pattern::Pattern;
+use host::network::{Dhcp, Lease, Network, Range, Taps};
+use spec::names::{InterfaceId, VmName};
+
+use super::table::{Problems, Table};
+
+const KEYS: [&str; 8] = [
+    "addresses",
+    "dhcp",
+    "gateway",
+    "isolation",
+    "leases",
+    "nat",
+    "routerAdvertisements",
+    "taps",
+];
+
+/// Words that stand for several interfaces below `/proc/sys/net`, and the one that each host has.
+const RESERVED: [&str; 3] = ["all", "default", "lo"];
+
+/// Reads `[networks]`; `vms` has the VMs that name one.
+pub fn read(
+    tables: &toml::Table,
+    vms: &[(VmName, String)],
+    problems: &mut Problems,
+) -> Vec<Network> {
+    let is_only = tables.len() == 1;
+    let mut networks: Vec<Network> = tables
+        .iter()
+        .filter_map(|(name, value)| network(name, value, is_only, problems))
+        .collect();
+    for (vm, wanted) in vms {
+        let found = networks
+            .iter_mut()
+            .find(|network| *network.name == **wanted);
+        match found {
+            Some(network) => network.vms.push(vm.clone()),
+            // What is wrong with that one is said already.
+            None if tables.contains_key(wanted) => {}
+            None => {
+                let at = format!("vms.{vm}.network");
+                let near = spec::options::closest(wanted, tables.keys().map(String::as_str));
+                problems.add_near(&at, format!("there is no network `{wanted}`"), near);
+            }
+        }
+    }
+    together(&networks, problems);
+    networks
+}
+
+fn network(
+    name: &str,
+    value: &toml::Value,
+    is_only: bool,
+    problems: &mut Problems,
+) -> Option<Network> {
+    let at = format!("networks.{name}");
+    let id = match InterfaceId::try_from(name.to_owned()) {
+        Ok(id) if !RESERVED.contains(&name) => Some(id),
+        Ok(_) => {
+            problems.add(&at, "the kernel uses this name itself".to_owned());
+            None
+        }
+        Err(invalid) => {
+            let accepted = invalid.accepted;
+            problems.add(
+                &at,
+                format!("this names no bridge; accepted are {accepted}"),
+            );
+            None
+        }
+    };
+    let table = Table::of(at, value, &KEYS, problems)?;
+    let addresses = addresses(&table, problems);
+    let v4 = addresses.iter().copied().find(|cidr| !cidr.is_v6());
+    let nat = table.flag("nat", problems).unwrap_or(true);
+    let network = Network {
+        dhcp: dhcp(&table, v4, problems),
+        leases: leases(&table, &addresses, v4, problems),
+        nat,
+        gateway: table.flag("gateway", problems).unwrap_or(nat),
+        router_advertisements: router_advertisements(&table, &addresses, problems),
+        isolation: table.flag("isolation", problems).unwrap_or(false),
+        taps: taps(&table, is_only, problems),
+        vms: Vec::new(),
+        name: id?,
+        addresses,
+    };
+    Some(network)
+}
+
+fn addresses(table: &Table<'_>, problems: &mut Problems) -> Vec<Cidr> {
+    let at = table.at("addresses");
+    let Some(texts) = table.texts("addresses", problems) else {
+        if !table.has("addresses") {
+            problems.add(
+                &at,
+                "a network needs one; accepted is a list such as `[\"10.0.0.1/24\"]`".to_owned(),
+            );
+        }
+        return Vec::new();
+    };
+    if texts.is_empty() {
+        problems.add(&at, "a network needs at least one".to_owned());
+    }
+    let mut addresses: Vec<Cidr> = Vec::new();
+    for text in texts {
+        match text.parse::<Cidr>() {
+            Err(invalid) => problems.add(&at, format!("`{text}`: {invalid}")),
+            Ok(cidr) if !is_a_hosts(cidr) => problems.add(
+                &at,
+                format!(
+                    "`{text}` is no address that a host can have; accepted is one such as `{}`",
+                    first(cidr)
+                ),
+            ),
+            Ok(cidr) => match addresses.iter().find(|other| other.overlaps(cidr)) {
+                Some(other) => problems.add(&at, format!("`{text}` overlaps `{other}`")),
+                None => addresses.push(cidr),
+            },
+        }
+    }
+    addresses
+}
+
+fn is_a_hosts(cidr: Cidr) -> bool {
+    let address = cidr.address;
+    if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
+        return false;
+    }
+    match (address, cidr.hosts()) {
+        (IpAddr::V4(address), Some((first, last))) => (first..=last).contains(&address),
+        (IpAddr::V6(address), _) => {
+            !address.is_unicast_link_local()
+                && (cidr.prefix == 128 || address != cidr.network().address)
+        }
+        _ => true,
+    }
+}
+
+/// The first address of the same network, as an example.
+fn first(cidr: Cidr) -> Cidr {
+    let address = match cidr.network().address {
+        IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() | 1)),
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() | 1).into()),
+    };
+    Cidr { address, ..cidr }
+}
+
+fn dhcp(table: &Table<'_>, v4: Option<Cidr>, problems: &mut Problems) -> Dhcp {
+    let at = table.at("dhcp");
+    let subnet = v4.filter(|cidr| cidr.hosts().is_some());
+    let default = |subnet: Cidr| Dhcp::On {
+        range: Range::default_of(subnet),
+    };
+    let value = table.value("dhcp");
+    if !matches!(value, None | Some(toml::Value::Boolean(false))) && subnet.is_none() {
+        let why = "needs an IPv4 address with a prefix of at most 30 in `addresses`";
+        problems.add(&at, why.to_owned());
+        return Dhcp::Off;
+    }
+    match (value, subnet) {
+        (Some(toml::Value::Boolean(false)), _) | (_, None) => Dhcp::Off,
+        (None | Some(toml::Value::Boolean(true)), Some(subnet)) => default(subnet),
+        (Some(value @ toml::Value::Table(_)), Some(subnet)) => {
+            let Some(inner) = Table::of(at, value, &["range"], problems) else {
+                return Dhcp::Off;
+            };
+            match range(&inner, subnet, problems) {
+                Some(range) => Dhcp::On { range: Some(range) },
+                None => default(subnet),
+            }
+        }
+        (Some(_), Some(_)) => {
+            let accepted = "`true`, `false`, and a table such as \
+                            `{ range = [\"10.0.0.100\", \"10.0.0.199\"] }`";
+            problems.add(&at, format!("accepted are {accepted}"));
+            Dhcp::Off
+        }
+    }
+}
+
+fn range(table: &Table<'_>, subnet: Cidr, problems: &mut Problems) -> Option<Range> {
+    let at = table.at("range");
+    let texts = table.texts("range", problems)?;
+    let parsed: Vec<Option<Ipv4Addr>> = texts.iter().map(|text| text.parse().ok()).collect();
+    let [Some(first), Some(last)] = parsed[..] else {
+        let said = "accepted are the first and the last address of it, such as \
+                    `[\"10.0.0.100\", \"10.0.0.199\"]`";
+        problems.add(&at, said.to_owned());
+        return None;
+    };
+    let (least, most) = subnet.hosts()?;
+    if first > last {
+        problems.add(&at, format!("`{first}` comes after `{last}`"));
+        return None;
+    }
+    if first < least || last > most {
+        let network = subnet.network();
+        problems.add(
+            &at,
+            format!(
+                "`{first}` to `{last}` is not inside `{network}`; accepted is `{least}` to `{most}`"
+            ),
+        );
+        return None;
+    }
+    Some(Range { first, last })
+}
+
+fn leases(
+    table: &Table<'_>,
+    addresses: &[Cidr],
+    v4: Option<Cidr>,
+    problems: &mut Problems,
+) -> Vec<Lease> {
+    let at = table.at("leases");
+    let entries = match table.value("leases") {
+        None => return Vec::new(),
+        Some(toml::Value::Array(entries)) => entries,
+        Some(_) => {
+            let said = "accepted is a list of tables with `mac`, `address` and, if wanted, `name`";
+            problems.add(&at, said.to_owned());
+            return Vec::new();
+        }
+    };
+    let mut leases: Vec<Lease> = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        let read = Table::of(at.clone(), entry, &["address", "mac", "name"], problems)
+            .and_then(|entry| lease(&entry, problems));
+        let Some(lease) = read else { continue };
+        if let Some(why) = why_not(&lease, addresses, v4, &leases) {
+            problems.add(&at, why);
+        }
+        leases.push(lease);
+    }
+    leases
+}
+
+fn lease(entry: &Table<'_>, problems: &mut Problems) -> Option<Lease> {
+    let mac = entry.required("mac", problems);
+    let mac = mac.and_then(|text| entry.named("mac", text, problems));
+    let address = entry.required("address", problems);
+    let address = address.and_then(|text| {
+        let address = text.parse::<Ipv4Addr>();
+        if address.is_err() {
+            let said = format!("`{text}` is no IPv4 address");
+            problems.add(&entry.at("address"), said);
+        }
+        address.ok()
+    });
+    let name = match entry.text("name", problems) {
+        Some(text) => Some(entry.named("name", text, problems)?),
+        None => None,
+    };
+    Some(Lease {
+        mac: mac?,
+        address: address?,
+        name,
+    })
+}
+
+fn why_not(
+    lease: &Lease,
+    addresses: &[Cidr],
+    v4: Option<Cidr>,
+    before: &[Lease],
+) -> Option<String> {
+    let Lease { mac, address, name } = lease;
+    let hosts = v4.and_then(Cidr::hosts);
+    if !hosts.is_some_and(|(first, last)| (first..=last).contains(address)) {
+        let of = v4.map_or("there is no IPv4 network".to_owned(), |cidr| {
+            format!("the network is `{}`", cidr.network())
+        });
+        return Some(format!("`{address}` is no address for a guest; {of}"));
+    }
+    if addresses
+        .iter()
+        .any(|cidr| cidr.address == IpAddr::V4(*address))
+    {
+        return Some(format!("`{address}` is the host's own"));
+    }
+    before.iter().find_map(|other| {
+        let same_name = name.is_some() && *name == other.name;
+        let (what, value) = match () {
+            () if other.mac == *mac => ("mac", mac.to_string()),
+            () if other.address == *address => ("address", address.to_string()),
+            () if same_name => ("name", name.as_ref()?.to_string()),
+            () => return None,
+        };
+        Some(format!("another lease has the {what} `{value}` already"))
+    })
+}
+
+fn router_advertisements(table: &Table<'_>, addresses: &[Cidr], problems: &mut Problems) -> bool {
+    let v6: Vec<&Cidr> = addresses.iter().filter(|cidr| cidr.is_v6()).collect();
+    let can = !v6.is_empty() && v6.iter().all(|cidr| cidr.prefix == 64);
+    let asked = table.flag("routerAdvertisements", problems);
+    if asked == Some(true) && !can {
+        let said = "guests make addresses of IPv6 only of a prefix of 64 in `addresses`";
+        problems.add(&table.at("routerAdvertisements"), said.to_owned());
+    }
+    asked.unwrap_or(can) && can
+}
+
+fn taps(table: &Table<'_>, is_only: bool, problems: &mut Problems) -> Taps {
+    if !table.has("taps") && is_only {
+        return Taps::OfAllVms;
+    }
+    let texts = table.texts("taps", problems).unwrap_or_default();
+    let mut patterns = Vec::new();
+    for text in texts {
+        match Pattern::try_from(text.clone()) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(invalid) => problems.add(&table.at("taps"), format!("`{text}`: {invalid}")),
+        }
+    }
+    Taps::Matching(patterns)
+}
+
+/// What two networks cannot both have.
+fn together(networks: &[Network], problems: &mut Problems) {
+    for (index, network) in networks.iter().enumerate() {
+        for other in &networks[..index] {
+            overlaps(network, other, problems);
+            same_taps(network, other, problems);
+        }
+    }
+    let mut owners = BTreeMap::new();
+    for network in networks {
+        for lease in &network.leases {
+            if let Some(before) = owners.insert(&lease.mac, &network.name)
+                && *before != network.name
+            {
+                let (at, mac) = (format!("networks.{}.leases", network.name), &lease.mac);
+                problems.add(
+                    &at,
+                    format!("`networks.{before}` has a lease of `{mac}` too"),
+                );
+            }
+        }
+    }
+}
+
+fn overlaps(network: &Network, other: &Network, problems: &mut Problems) {
+    for cidr in &network.addresses {
+        let met = other.addresses.iter().find(|met| met.overlaps(*cidr));
+        if let Some(met) = met {
+            let at = format!("networks.{}.addresses", network.name);
+            let name = &other.name;
+            problems.add(
+                &at,
+                format!("`{cidr}` overlaps `{met}` of `networks.{name}`"),
+            );
+        }
+    }
+}
+
+fn same_taps(network: &Network, other: &Network, problems: &mut Problems) {
+    let (Taps::Matching(own), Taps::Matching(others)) = (&network.taps, &other.taps) else {
+        return;
+    };
+    for pattern in own {
+        let met = others
+            .iter()
+            .find(|met| met.is_exact() == pattern.is_exact() && met.meets(pattern));
+        if let Some(met) = met {
+            let at = format!("networks.{}.taps", network.name);
+            let name = &other.name;
+            let said = format!("`{pattern}` and `{met}` of `networks.{name}` take the same taps");
+            problems.add(&at, said);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

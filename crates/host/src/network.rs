@@ -1,0 +1,358 @@
+//! Networks of a host's VMs: a bridge of the kernel, addresses and names by dnsmasq, NAT by
+//! nftables. It touches no interface, table, file or setting that it did not make, and remembers
+//! what it changes, to set it back.
+//!
+//! What is wanted is recorded in the state directory, so that a network comes up as it was when
+//! the host starts. What serves it is below `/run`, and ends with the host.
+
+mod addresses;
+mod beside;
+mod bridge;
+pub mod cidr;
+pub mod definition;
+mod dnsmasq;
+mod error;
+mod keeper;
+mod lease_file;
+pub mod pattern;
+mod records;
+mod resolved;
+mod rules;
+mod server;
+mod sysctl;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+use spec::names::{InterfaceId, VmName};
+
+use crate::fleet::{Fleet, files};
+use crate::service::Systemd;
+use crate::user;
+
+pub use addresses::{Given, Nic};
+pub use bridge::Attached;
+pub use definition::{Dhcp, Lease, Network, Range, Taps};
+pub use dnsmasq::DOMAIN;
+pub use error::Error;
+pub use keeper::{KEEPER_COMMAND, keeper_main};
+pub use lease_file::Held;
+
+use beside::Beside;
+use bridge::Interfaces;
+use dnsmasq::Files;
+use server::{Own, Server};
+use sysctl::Sysctls;
+
+/// An interface of a VM, and the bridge that its definition names, where it names one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    pub nic: Nic,
+    pub bridge: Option<InterfaceId>,
+}
+
+/// The networks of a state directory.
+#[derive(Debug)]
+pub struct Networks {
+    fleet: Fleet,
+    /// `/`, below which are `run`, `proc` and `sys`.
+    root: PathBuf,
+    /// The `microvm` binary.
+    program: PathBuf,
+}
+
+/// Names of a network's unit and of the target before which all of them are up.
+pub fn unit(name: &str) -> String {
+    format!("microvm-network@{name}.service")
+}
+
+impl Networks {
+    pub fn new(fleet: &Fleet, root: &Path, program: &Path) -> Self {
+        Self {
+            fleet: fleet.clone(),
+            root: root.to_owned(),
+            program: program.to_owned(),
+        }
+    }
+
+    /// Brings a network up as it is recorded, or closes the difference: all but its dnsmasq.
+    pub fn set_up(&self, name: &str) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        let network = self.network(name)?;
+        let run = self.files(name).run;
+        files::make_directories(&run)?;
+        // dnsmasq has no privileges when it reads its files again.
+        for dir in [run.parent().unwrap_or(&run), &run] {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o755))
+                .map_err(|source| Error::io("open up", dir, source))?;
+        }
+        self.write_configuration(&network)?;
+        self.write_known()?;
+        self.beside().tell(&network, &self.given(name)?)?;
+        self.interfaces().make(&network)?;
+        self.settle_with_kernel()?;
+        self.attach_all(&network)?;
+        resolved::tell(&self.run(), &network);
+        Ok(())
+    }
+
+    /// Takes a network down, and leaves nothing of it but what is recorded.
+    pub fn take_down(&self, name: &str) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        self.interfaces().delete(name)?;
+        self.settle_with_kernel()?;
+        self.beside().forget(name)?;
+        let run = self.files(name).run;
+        match fs::remove_dir_all(&run) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            done => done.map_err(|source| Error::io("delete", &run, source))?,
+        }
+        // Of the last network nothing is left.
+        let _ = run.parent().map(fs::remove_dir);
+        Ok(())
+    }
+
+    /// Brings a network up with all that serves it.
+    pub fn up(&self, name: &str) -> Result<(), Error> {
+        self.set_up(name)?;
+        let server = self.server()?;
+        if let Server::Systemd(systemd) = &server {
+            systemd.on("start", &unit(name)).map_err(Error::Service)?;
+        }
+        server.start(name, &self.files(name))
+    }
+
+    /// Takes a network down with all that serves it.
+    pub fn down(&self, name: &str) -> Result<(), Error> {
+        let server = self.server()?;
+        server.stop(name, &self.files(name))?;
+        if let Server::Systemd(systemd) = &server {
+            systemd.on("stop", &unit(name)).map_err(Error::Service)?;
+        }
+        self.take_down(name)
+    }
+
+    /// Has a network come up with the host, where there is something that starts with it.
+    pub fn enable(&self, name: &str, on: bool) -> Result<(), Error> {
+        let verb = if on { "enable" } else { "disable" };
+        match self.server()? {
+            Server::Systemd(systemd) => systemd.on(verb, &unit(name)).map_err(Error::Service),
+            Server::Own(_) => Ok(()),
+        }
+    }
+
+    /// Becomes the dnsmasq of a network. Returns only where that fails.
+    pub fn serve(&self, name: &str) -> Error {
+        match server::command(&self.files(name)) {
+            Ok(mut command) => Error::Run {
+                program: command.get_program().into(),
+                source: command.exec(),
+            },
+            Err(error) => error,
+        }
+    }
+
+    /// Whether a network is up as it is recorded.
+    pub fn is_up(&self, network: &Network) -> bool {
+        self.interfaces().is_as_wanted(network) && server::is_current(&self.files(&network.name))
+    }
+
+    /// Gives each VM's interfaces their addresses and names; these are all that there are.
+    pub fn refresh(&self, all: &[Interface]) -> Result<(), Error> {
+        self.settle_addresses(all, |_| true)
+    }
+
+    /// The same for one VM, whose taps that are there come onto their bridges: tap and network of
+    /// each. Networks that are down are brought up where nothing else does that.
+    pub fn attach(
+        &self,
+        vm: &VmName,
+        own: &[Interface],
+        taps: &[InterfaceId],
+    ) -> Result<Vec<(InterfaceId, InterfaceId, Attached)>, Error> {
+        let networks = self.recorded()?;
+        if networks.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.settle_addresses(own, |name| name == vm)?;
+        let mut done = Vec::new();
+        for id in taps {
+            let found = definition::for_tap(&networks, Some(vm), id);
+            let Some(network) = found.filter(|_| self.interfaces().exists(id)) else {
+                continue;
+            };
+            if !self.interfaces().is_ours(&network.name) {
+                match self.server()? {
+                    Server::Own(_) => self.up(&network.name)?,
+                    Server::Systemd(_) => {
+                        let name = network.name.to_string();
+                        return Err(Error::Down { name });
+                    }
+                }
+            }
+            let attached = self.interfaces().attach(id, network)?;
+            done.push((id.clone(), network.name.clone(), attached));
+        }
+        Ok(done)
+    }
+
+    /// Names of the taps on a network's bridge.
+    pub fn ports(&self, name: &str) -> Vec<String> {
+        self.interfaces().ports(name).into_iter().collect()
+    }
+
+    /// Leases that guests have asked for.
+    pub fn held(&self, name: &str) -> Vec<Held> {
+        let text = fs::read_to_string(self.files(name).leases).unwrap_or_default();
+        lease_file::parse(&text)
+    }
+
+    fn settle_addresses(
+        &self,
+        interfaces: &[Interface],
+        concerns: impl Fn(&VmName) -> bool,
+    ) -> Result<(), Error> {
+        let networks = self.recorded()?;
+        if networks.is_empty() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        for network in &networks {
+            let nics: Vec<Nic> = interfaces
+                .iter()
+                .filter(|one| is_for(one, network, &networks))
+                .map(|one| one.nic.clone())
+                .collect();
+            let before = self.given(&network.name)?;
+            let mut given = before.clone();
+            addresses::settle(network, &mut given, &nics, &concerns).map_err(|_| Error::Full {
+                name: network.name.to_string(),
+            })?;
+            if given != before {
+                self.remember(&network.name, &given)?;
+            }
+            // Before its taps are there: who manages interfaces would be faster.
+            if self.interfaces().is_ours(&network.name) {
+                self.beside().tell(network, &given)?;
+            }
+        }
+        self.write_known()
+    }
+
+    /// Rules and settings for the networks whose bridges are there.
+    fn settle_with_kernel(&self) -> Result<(), Error> {
+        let mut up = self.recorded()?;
+        up.retain(|network| self.interfaces().is_ours(&network.name));
+        rules::apply(&up)?;
+        let sysctls = Sysctls {
+            root: &self.root.join("proc/sys"),
+            record: self.fleet.own("networks")?.join("settings.json"),
+        };
+        sysctls.apply(&up)
+    }
+
+    /// Taps that are there already: of VMs that run, or made by hand under a name that is taken.
+    fn attach_all(&self, network: &Network) -> Result<(), Error> {
+        let networks = self.recorded()?;
+        let mut vms = BTreeMap::new();
+        for other in &networks {
+            let given = self.given(&other.name)?;
+            vms.extend(given.into_iter().map(|one| (one.id.to_string(), one.vm)));
+        }
+        for tap in self.interfaces().taps() {
+            let vm = vms.get(&tap);
+            let is_asked = vm.is_some() || network.taps != Taps::OfAllVms;
+            let found = definition::for_tap(&networks, vm.map(|name| &**name), &tap);
+            if is_asked && found.is_some_and(|found| found.name == network.name) {
+                self.interfaces().attach(&tap, network)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_configuration(&self, network: &Network) -> Result<(), Error> {
+        let files = self.files(&network.name);
+        let user = match user::user_id("dnsmasq") {
+            Some(_) => "dnsmasq",
+            None => "nobody",
+        };
+        let text = dnsmasq::configuration(network, &files, user);
+        Ok(files::replace_file(&files.configuration(), &text)?)
+    }
+
+    /// Who is known, for each network that is up. Every one knows the names of all.
+    fn write_known(&self) -> Result<(), Error> {
+        let networks = self.recorded()?;
+        let mut names = String::new();
+        let mut fixed = Vec::new();
+        for network in &networks {
+            let given = self.given(&network.name)?;
+            names += &dnsmasq::names(network, &given);
+            fixed.push((network, dnsmasq::fixed(network, &given)));
+        }
+        for (network, fixed) in fixed {
+            let files = self.files(&network.name);
+            if !files.run.is_dir() {
+                continue;
+            }
+            let changed = [
+                replace_if_other(&files.names(), &names)?,
+                replace_if_other(&files.fixed(), &fixed)?,
+            ];
+            if changed.contains(&true) {
+                server::reload(&files);
+            }
+        }
+        Ok(())
+    }
+
+    fn server(&self) -> Result<Server, Error> {
+        Ok(match Systemd::with_units_for(self.fleet.dir()) {
+            Some(systemd) => Server::Systemd(systemd),
+            None => Server::Own(Own {
+                program: self.program.clone(),
+                run: self.fleet.own("run")?,
+                logs: self.fleet.own("logs")?,
+            }),
+        })
+    }
+
+    fn interfaces(&self) -> Interfaces {
+        Interfaces::below(&self.root)
+    }
+
+    fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    fn beside(&self) -> Beside {
+        Beside { run: self.run() }
+    }
+
+    fn files(&self, name: &str) -> Files {
+        Files {
+            run: self.run().join("microvm-networks").join(name),
+            leases: self.dir_of(name).join("leases"),
+        }
+    }
+}
+
+fn is_for(interface: &Interface, network: &Network, networks: &[Network]) -> bool {
+    let nic = &interface.nic;
+    match &interface.bridge {
+        Some(bridge) => *bridge == network.name,
+        None => definition::for_tap(networks, Some(&nic.vm), &nic.id)
+            .is_some_and(|found| found.name == network.name),
+    }
+}
+
+fn replace_if_other(path: &Path, text: &str) -> Result<bool, Error> {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(false);
+    }
+    files::replace_file(path, text)?;
+    Ok(true)
+}
