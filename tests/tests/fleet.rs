@@ -413,3 +413,59 @@ fn host_has_faults() -> bool {
     host.run_with("create web", &[("MICROVM_FAULT", "1")])
         .contains("exit signal")
 }
+
+/// What it says of programs and devices is this host's own; of VMs it is the same everywhere.
+#[test]
+fn doctor_says_what_is_wrong_and_mends_it() {
+    let host = Host::new();
+    host.define("");
+    host.run("create web");
+    let package = host
+        .state("web/current")
+        .canonicalize()
+        .expect("it is there");
+    std::fs::rename(&package, host.path().join("away")).expect("it can be moved");
+    std::os::unix::fs::symlink("nowhere", host.state("web/booted")).expect("it can be made");
+    let of_vms = |said: &str| {
+        let rows: Vec<serde_json::Value> = serde_json::from_str(
+            said.split_once('[')
+                .and_then(|(_, rest)| rest.rsplit_once(']'))
+                .map_or("[]".to_owned(), |(rows, _)| format!("[{rows}]"))
+                .as_str(),
+        )
+        .expect("it is JSON");
+        let of_vm = rows.into_iter().filter(|row| row["what"] == "vm web");
+        of_vm
+            .map(|row| row["command"][1].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let said = host.run("doctor --json");
+    assert_eq!(of_vms(&said), ["update", "--"], "{said}");
+    assert!(said.ends_with("exit 5\n"), "{said}");
+    host.run("doctor --fix");
+    let said = host.run("doctor --json");
+    assert_eq!(of_vms(&said), Vec::<String>::new(), "{said}");
+    assert!(!host.state("web/booted").exists());
+    assert!(host.run("list").contains("stopped"));
+}
+
+#[test]
+fn a_log_and_leftovers_are_json_for_programs() {
+    let host = Host::new();
+    host.foreign("web", script::SLEEPS);
+    host.run("create web -f ./foreign/web");
+    host.run("start web");
+    host.run("stop web");
+    let said = host.run("logs web --json");
+    let line = said
+        .lines()
+        .find(|line| line.starts_with('{'))
+        .expect("it says something");
+    let object: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
+    assert_eq!(object["vm"], "web");
+    assert!(said.contains("the guest says hello"), "{said}");
+    host.write("vms/web/microvm-run", "");
+    let said = host.run("migrate --json");
+    assert!(said.contains("\"remove\": true"), "{said}");
+    assert!(host.state("web/microvm-run").exists());
+}
