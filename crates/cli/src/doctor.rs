@@ -4,6 +4,7 @@
 mod host_side;
 mod vms;
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use host::fleet::Fleet;
@@ -92,10 +93,10 @@ impl Finding {
         let own = std::env::current_exe()
             .ok()
             .filter(|_| program == "microvm");
-        let program = own.map_or_else(
-            || host::program::find(program).map_err(|e| e.to_string()),
-            Ok,
-        )?;
+        let program = match own {
+            Some(own) => own,
+            None => find(program)?,
+        };
         let status = Command::new(program)
             .args(arguments)
             .stdin(std::process::Stdio::null())
@@ -107,6 +108,15 @@ impl Finding {
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+/// Where PATH leads, or where every host has its own.
+fn find(program: &str) -> Result<PathBuf, String> {
+    let found = host::program::find(program);
+    let system = ["/usr/bin", "/bin"].map(PathBuf::from);
+    found.or_else(|missing| {
+        host::program::find_in(program, &system).ok_or_else(|| missing.to_string())
+    })
 }
 
 /// Looks at everything.

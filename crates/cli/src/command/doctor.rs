@@ -14,6 +14,10 @@ use crate::verbs::say;
 /// Look at this host and its VMs: what works, what is wrong, and the command that mends it
 #[derive(clap::Args)]
 pub struct Args {
+    /// Look at these alone, by the words before the colon, such as `kvm` or `vm web`
+    #[arg(value_name = "WHAT")]
+    what: Vec<String>,
+
     /// Run the commands that mend what is wrong, then look again
     #[arg(long)]
     fix: bool,
@@ -30,10 +34,10 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         // Opened as it is: what was cut off is to be seen, not mended by looking.
         let fleet = Fleet::new(&self.state.path(), Owner::here())?;
-        let mut findings = doctor::look(&fleet);
+        let mut findings = self.look(&fleet);
         if self.fix {
             mend(&findings);
-            findings = doctor::look(&fleet);
+            findings = self.look(&fleet);
         }
         if self.json {
             let rows: Vec<_> = findings.iter().map(Finding::to_json).collect();
@@ -46,6 +50,14 @@ impl Args {
             true => ExitCode::from(Kind::Missing as u8),
             false => ExitCode::SUCCESS,
         })
+    }
+}
+
+impl Args {
+    fn look(&self, fleet: &Fleet) -> Vec<Finding> {
+        let mut findings = doctor::look(fleet);
+        findings.retain(|finding| self.what.is_empty() || self.what.contains(&finding.what));
+        findings
     }
 }
 

@@ -1,89 +1,24 @@
 //! `microvm deploy` over a real sshd on this host, to another state directory with another store.
 //! The kernel is none, so that its hypervisor ends: what comes up is tried in `tests/vm`.
 
-mod hosted;
-
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use harness::host::{free_tcp_port, lacks, microvm};
-use hosted::Host;
+use harness::host::{lacks, microvm};
+use harness::sshd::Sshd;
 
-/// Ended with the test.
-struct Sshd {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Whoever logs in is given `microvm receive`, with surroundings of its own.
-fn sshd(host: &Host) -> Sshd {
-    for name in ["host_key", "key"] {
-        let status = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(host.path().join(name))
-            .status();
-        assert!(status.expect("it can be run").success());
-    }
-    let port = free_tcp_port().expect("there is one");
-    let dir = host.path().display();
-    host.write(
-        "receive",
-        &format!(
-            "#!/bin/sh\nexport MICROVM_STORE={dir}/there/store MICROVM_CACHE={dir}/there/cache\n\
-             exec {} receive\n",
-            microvm().display()
-        ),
-    );
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(host.path().join("receive"), executable).expect("it is ours");
-    host.write(
-        "sshd_config",
-        &format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {dir}/host_key\nPidFile none\n\
-             AuthorizedKeysFile {dir}/key.pub\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
-             ForceCommand {dir}/receive\n"
-        ),
-    );
-    let _ = std::fs::create_dir_all("/run/sshd");
-    let child = Command::new("/usr/sbin/sshd")
-        .args(["-D", "-e", "-f"])
-        .arg(host.path().join("sshd_config"))
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it can be run");
-    let sshd = Sshd { child, port };
-    let start = Instant::now();
-    while !harness::guest::answers_ssh(port) {
-        assert!(start.elapsed() < Duration::from_secs(20), "no sshd");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    sshd
-}
+use super::Host;
 
 /// Exit code, and all that was said.
 fn deploy(host: &Host, sshd: &Sshd, more: &[&str]) -> (Option<i32>, String) {
-    let path = |name: &str| host.path().join(name);
-    let output = Command::new(microvm())
-        .args(["deploy", "web", "root@127.0.0.1", "--state-dir"])
-        .arg(path("there/vms"))
-        .args(["-p", &sshd.port.to_string(), "-i"])
-        .arg(path("key"))
-        .args(["-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"])
-        .arg("-o")
-        .arg(format!("UserKnownHostsFile={}", path("known").display()))
+    let mut command = Command::new(microvm());
+    command.args(["deploy", "web"]);
+    let output = sshd
+        .reached_by(&mut command)
         .args(more)
         .current_dir(host.path())
-        .env("MICROVM_STORE", path("store/entries"))
-        .env("MICROVM_CACHE", path("cache"))
+        .env("MICROVM_STORE", host.path().join("store/entries"))
+        .env("MICROVM_CACHE", host.path().join("cache"))
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .output()
@@ -130,7 +65,7 @@ fn a_vm_is_copied_installed_updated_and_rolled_back() {
         return;
     }
     let host = Host::new();
-    let sshd = sshd(&host);
+    let sshd = Sshd::start(host.path()).expect("it starts");
     define(&host, "mem = 256");
     let (code, said) = deploy(&host, &sshd, &["--no-start"]);
     assert_eq!(code, Some(0), "{said}");
