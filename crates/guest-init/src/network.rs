@@ -6,7 +6,7 @@ mod interface;
 mod message;
 
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::interface::Interface;
 
@@ -28,20 +28,14 @@ pub fn bring_up(dhcp: bool, bound: Duration) {
             asked += 1;
         }
     }
-    let start = Instant::now();
-    while asked > 0 {
-        match receiver.recv_timeout(bound.saturating_sub(start.elapsed())) {
-            Ok(lease) => {
-                println!("microvm: {lease}");
-                return;
-            }
-            Err(_) => {
-                println!(
-                    "microvm: no address by DHCP in {} s; it is asked for on",
-                    bound.as_secs()
-                );
-                return;
-            }
+    if asked == 0 {
+        return;
+    }
+    match receiver.recv_timeout(bound) {
+        Ok(lease) => println!("microvm: {lease}"),
+        Err(_) => {
+            let seconds = bound.as_secs();
+            println!("microvm: no address by DHCP in {seconds} s; it is asked for on");
         }
     }
 }

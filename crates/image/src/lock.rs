@@ -302,7 +302,7 @@ mod tests {
     fn an_image_is_pinned_by_its_digest() {
         let mut lock = Lock::default();
         let entry = OciEntry {
-            image: "quay.io/you/web:1".into(),
+            image: "registry.example/you/web:1".into(),
             arch: "amd64".into(),
             digest: "sha256:00".into(),
         };

@@ -102,7 +102,7 @@ impl OciImage {
                 Some((path, reference)) => (path, Some(reference)),
                 None => (rest, None),
             };
-            let reference_is_right = reference.is_none_or(|reference| is_plain(reference));
+            let reference_is_right = reference.is_none_or(is_plain);
             return (!path.is_empty() && reference_is_right).then(|| Self::Local {
                 format,
                 path: absolute(path),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case("quay.io/a/b:1", "quay.io/a/b:1")]
+    #[case("registry.example/a/b:1", "registry.example/a/b:1")]
     #[case("docker://[::1]:5000/a@sha256:00", "[::1]:5000/a@sha256:00")]
     fn an_image_of_a_registry(#[case] text: &str, #[case] name: &str) {
         assert_eq!(parse(text), Some(OciImage::Registry(name.to_owned())));
@@ -225,7 +225,7 @@ mod tests {
     #[case("-o/x")]
     #[case("a/b c")]
     #[case("oci:")]
-    #[case("https://quay.io/a")]
+    #[case("https://registry.example/a")]
     #[case("docker-daemon:")]
     fn what_names_no_image(#[case] text: &str) {
         assert_eq!(parse(text), None);

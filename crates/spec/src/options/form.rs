@@ -157,7 +157,7 @@ impl Form {
                 Some("the key itself goes here, not the file that holds it")
             }
             Self::OciImage if !text.contains('/') => {
-                Some("the registry belongs to the name, as in `docker.io/library/busybox:latest`")
+                Some("the registry belongs to the name, as in `registry.example/busybox:latest`")
             }
             _ => None,
         }

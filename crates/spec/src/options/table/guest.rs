@@ -47,7 +47,7 @@ pub const OPTIONS: &[Opt] = &[
         "guest.oci",
         Type::Text(Form::OciImage),
         Default::Null,
-        "\"quay.io/you/web:1.2\"",
+        "\"registry.example/you/web:1.2\"",
         "A container image in place of Debian: of a registry, or a layout or archive on this host, beside the definition file where it is relative.",
     ),
     opt(
