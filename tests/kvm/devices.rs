@@ -24,6 +24,7 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     }
     if hypervisor.has("vsock") {
         vsock(host, &guest)?;
+        commands(host, &guest)?;
     }
     if hypervisor.has("balloon") {
         balloon(&guest)?;
@@ -76,6 +77,27 @@ fn vsock(host: &KvmHost, guest: &Nested<'_>) -> Outcome {
         );
         std::thread::sleep(Duration::from_secs(1));
     }
+}
+
+/// `microvm exec`, which wants an installed VM: its directory is shown at a place of that name.
+fn commands(host: &KvmHost, guest: &Nested<'_>) -> Outcome {
+    let place = guest.place();
+    let (state, package) = (&place.state, place.package.display());
+    let name = Guest::Devices.name();
+    let fleet = format!("/run/fleets/{}", place.unit);
+    let said = host.run(&format!(
+        "set -e; mkdir -p {fleet}/{name}; mount --bind {state} {fleet}/{name}; \
+         ln -sfn {package} {state}/current; \
+         code=0; echo given | $(readlink -f {package}/bin/microvm-run) exec {name} \
+         --state-dir {fleet} -- sh -c 'cat; hostname; exit 7' || code=$?; \
+         umount {fleet}/{name}; rm {state}/current; echo code $code"
+    ))?;
+    let expected = format!("given\n{name}\ncode 7");
+    check!(
+        said == expected,
+        "`exec` over vsock gave `{said}`, not `{expected}`"
+    );
+    Ok(())
 }
 
 fn balloon(guest: &Nested<'_>) -> Outcome {

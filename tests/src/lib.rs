@@ -8,6 +8,7 @@ pub mod host;
 pub mod kvm_host;
 pub mod nested;
 pub mod ssh;
+pub mod sshd;
 
 pub use fleet::Fleet;
 pub use guest::Guest;

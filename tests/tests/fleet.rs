@@ -413,3 +413,55 @@ fn host_has_faults() -> bool {
     host.run_with("create web", &[("MICROVM_FAULT", "1")])
         .contains("exit signal")
 }
+
+/// Only of its own VM: what is wrong with the host that tests run on is not theirs to mend.
+#[test]
+fn doctor_says_what_is_wrong_and_mends_it() {
+    let host = Host::new();
+    host.define("");
+    host.run("create web");
+    let package = host
+        .state("web/current")
+        .canonicalize()
+        .expect("it is there");
+    std::fs::rename(&package, host.path().join("away")).expect("it can be moved");
+    std::os::unix::fs::symlink("nowhere", host.state("web/booted")).expect("it can be made");
+    let said = host.run_words(&["doctor", "vm web"]);
+    assert!(
+        said.contains("which is gone\n       microvm update"),
+        "{said}"
+    );
+    assert!(said.contains("rm -- [DIR]/vms/web/booted"), "{said}");
+    assert!(said.ends_with("exit 5\n"), "{said}");
+    let json = host.run_words(&["doctor", "vm web", "--json"]);
+    assert_eq!(json.matches("\"state\": \"wrong\"").count(), 2, "{json}");
+    let said = host.run_words(&["doctor", "vm web", "--fix"]);
+    assert!(said.ends_with("exit 0\n"), "{said}");
+    assert!(!host.state("web/booted").exists());
+    assert!(host.run("list").contains("stopped"));
+    let all = host.run("doctor --json");
+    assert!(all.contains("\"what\": \"kvm\""), "{all}");
+    let everywhere = "nothing is amiss";
+    assert!(all.contains(everywhere), "{all}");
+}
+
+#[test]
+fn a_log_and_leftovers_are_json_for_programs() {
+    let host = Host::new();
+    host.foreign("web", script::SLEEPS);
+    host.run("create web -f ./foreign/web");
+    host.run("start web");
+    host.run("stop web");
+    let said = host.run("logs web --json");
+    let line = said
+        .lines()
+        .find(|line| line.starts_with('{'))
+        .expect("it says something");
+    let object: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
+    assert_eq!(object["vm"], "web");
+    assert!(said.contains("the guest says hello"), "{said}");
+    host.write("vms/web/microvm-run", "");
+    let said = host.run("migrate --json");
+    assert!(said.contains("\"remove\": true"), "{said}");
+    assert!(host.state("web/microvm-run").exists());
+}

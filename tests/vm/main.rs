@@ -1,6 +1,7 @@
 //! Real boots: each test starts real guests with the real program.
 
 mod boots;
+mod deployed;
 mod foreign;
 mod full;
 mod lifecycle;
@@ -45,10 +46,16 @@ fn main() {
         ("around_a_run", lifecycle::around_a_run),
     ];
     let aarch64 = trial("aarch64_guest", foreign::aarch64, foreign::lacks, &fleet);
+    let deployed = trial(
+        "deployed_guest_comes_up_and_lets_its_host_in",
+        deployed::comes_up_and_lets_its_host_in,
+        deployed::lacks,
+        &fleet,
+    );
     let trials = tests
         .into_iter()
         .map(|(name, test)| trial(name, test, |_| None, &fleet))
-        .chain([aarch64])
+        .chain([deployed, aarch64])
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Removes its directory: `exit` runs no destructors.

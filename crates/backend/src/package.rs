@@ -160,6 +160,8 @@ fn commands(vm: &Vm) -> Vec<&'static str> {
         ("macvtap-down", has_macvtap),
         ("pci-setup", has_pci),
         ("virtiofsd-run", !virtiofs_shares(vm).is_empty()),
+        ("microvm-register", vm.register_with_machined),
+        ("microvm-unregister", vm.register_with_machined),
     ]
     .into_iter()
     .filter_map(|(name, wanted)| wanted.then_some(name))

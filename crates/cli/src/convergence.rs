@@ -174,6 +174,7 @@ fn stop(name: &VmName, fleet: &Fleet) -> Result<()> {
         service::set_autostart(fleet, name, false)?;
     }
     fleet.remove(name, Keep::Data)?;
+    service::forget(fleet, name)?;
     unmark(fleet, name)
 }
 

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 
 use spec::names::VmName;
 
-use crate::command;
 use crate::error::Result;
 use crate::package;
 use crate::places::Places;
 use crate::runner::Runner;
 use crate::verbs::Live;
+use crate::ways;
 
 /// What this process was called as, where that is not `microvm`.
 pub enum Entry {
@@ -49,6 +49,8 @@ pub enum Verb {
     MacvtapDown,
     PciSetup,
     VirtiofsdRun,
+    Register,
+    Unregister,
 }
 
 impl Verb {
@@ -67,6 +69,8 @@ impl Verb {
             "macvtap-down" => Self::MacvtapDown,
             "pci-setup" => Self::PciSetup,
             "virtiofsd-run" => Self::VirtiofsdRun,
+            "microvm-register" => Self::Register,
+            "microvm-unregister" => Self::Unregister,
             _ => return None,
         })
     }
@@ -89,7 +93,7 @@ impl Entry {
         }
         if std::env::args_os()
             .nth(1)
-            .is_some_and(|first| first == command::VSOCK_RELAY)
+            .is_some_and(|first| first == ways::VSOCK_RELAY)
         {
             return Some(Self::VsockRelay);
         }
@@ -122,7 +126,7 @@ impl Entry {
             Self::VmKeeper { told } => return Ok(host::service::keeper_main(&told)),
             Self::NetworkKeeper { told } => return Ok(host::network::keeper_main(&told)),
             Self::VmPart { told } => return Ok(host::service::part_main(&told)),
-            Self::VsockRelay => return command::relay_vsock(),
+            Self::VsockRelay => return ways::relay_vsock(),
             Self::VmWatch { name, package } => {
                 host::service::watch(&package, &name);
                 return Ok(ExitCode::SUCCESS);
@@ -143,6 +147,8 @@ impl Entry {
             Verb::Run => runner.become_hypervisor(&arguments, &Places::of_this_user()),
             Verb::Live(verb) => runner.live(verb, &arguments),
             Verb::VirtiofsdRun => runner.serve_shares(),
+            Verb::Register => runner.register(),
+            Verb::Unregister => runner.unregister(),
             Verb::TapUp => runner.taps_up(),
             Verb::TapDown => runner.taps_down(),
             Verb::MacvtapUp => runner.macvtaps_up(),

@@ -50,6 +50,17 @@ impl Error {
         self.kind
     }
 
+    /// The message and its causes, as one text.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.source.to_string();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
@@ -127,6 +138,7 @@ from_host!(
     host::control::Error,
     host::exec::Error,
     host::fleet::Error,
+    host::guest_exec::Error,
     host::network::Error,
     host::pci::Error,
     host::probe::Error,

@@ -198,7 +198,8 @@ impl Ready {
         managed: bool,
     ) -> Result<()> {
         crate::fleet::root(&self.store, fleet, name)?;
-        Ok(fleet.create(name, &self.path, origin.text(), managed)?)
+        fleet.create(name, &self.path, origin.text(), managed)?;
+        crate::service::allow_paths(fleet, name)
     }
 
     /// Installs it in place of what is there, and says whether that was another.
@@ -210,6 +211,8 @@ impl Ready {
         managed: bool,
     ) -> Result<bool> {
         crate::fleet::root(&self.store, fleet, name)?;
-        Ok(fleet.update(name, &self.path, origin.text(), managed)?)
+        let changed = fleet.update(name, &self.path, origin.text(), managed)?;
+        crate::service::allow_paths(fleet, name)?;
+        Ok(changed)
     }
 }

@@ -4,13 +4,16 @@ mod command;
 mod convergence;
 mod declared;
 mod definition;
+mod deployment;
 mod difference;
+mod doctor;
 mod entry;
 mod error;
 mod fleet;
 mod git;
 mod installation;
 mod live;
+mod log_objects;
 mod networks;
 mod package;
 mod places;
@@ -20,9 +23,11 @@ mod registry;
 mod runner;
 mod running;
 mod service;
+mod session_key;
 mod short;
 mod term;
 mod verbs;
+mod ways;
 
 use std::process::ExitCode;
 

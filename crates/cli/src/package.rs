@@ -62,10 +62,15 @@ pub fn build(vm: &Vm, definition: &Definition, places: &Places, update: bool) ->
         root_tree: built.root_tree,
         kernel_params: built.kernel_params,
     };
-    let mut entries =
-        backend::package::entries(vm, &files, &built.system, &exe).or_kind(Kind::Definition)?;
-    entries.extend(image::pinned(vm, &lock).map(packages));
-    let path = install(&store, vm, &entries, &built.references, interrupted)?;
+    let packages = image::pinned(vm, &lock).map(packages);
+    let path = assemble(
+        &store,
+        vm,
+        &files,
+        &built.system,
+        packages,
+        &built.references,
+    )?;
     Ok(Package {
         vm: vm.clone(),
         path,
@@ -74,15 +79,31 @@ pub fn build(vm: &Vm, definition: &Definition, places: &Places, update: bool) ->
     })
 }
 
+/// The runner package of a guest that is in the store.
+pub fn assemble(
+    store: &Store,
+    vm: &Vm,
+    files: &GuestFiles,
+    system: &Path,
+    packages: Option<String>,
+    references: &[PathBuf],
+) -> Result<PathBuf> {
+    let exe = std::env::current_exe().or_kind(Kind::Other)?;
+    let mut entries =
+        backend::package::entries(vm, files, system, &exe).or_kind(Kind::Definition)?;
+    entries.extend(packages.map(|text| Entry {
+        path: PACKAGES.into(),
+        content: Content::File(text),
+    }));
+    install(store, vm, &entries, references, crate::term::interrupted())
+}
+
 /// Where a package says what its guest was made of: `NAME VERSION ARCHITECTURE` a line.
 pub const PACKAGES: &str = "share/microvm/packages";
 
-fn packages(pinned: &image::lock::Entry) -> Entry {
+fn packages(pinned: &image::lock::Entry) -> String {
     let all = pinned.kernel.iter().chain(&pinned.packages);
-    Entry {
-        path: PACKAGES.into(),
-        content: Content::File(all.map(|package| format!("{package}\n")).collect()),
-    }
+    all.map(|package| format!("{package}\n")).collect()
 }
 
 /// A lock that cannot be written beside a definition of somebody else's costs only the pin.

@@ -10,6 +10,7 @@ use backend::refused::ReasonKind;
 use host::control::Stopped;
 use host::fleet::{Fleet, Owner};
 use host::probe::Host;
+use host::service::machine;
 use host::supervise::{Ended, Run};
 use host::virtiofs::Shares;
 use spec::vm::{Device, Interface, InterfaceKind};
@@ -18,6 +19,7 @@ use crate::error::{Error, Kind, OrKind, Result};
 use crate::networks;
 use crate::package;
 use crate::places::Places;
+use crate::session_key;
 use crate::verbs::{self, Live, say};
 
 /// A runner package, read.
@@ -39,14 +41,17 @@ impl Runner {
     pub fn become_hypervisor(&self, extra: &[OsString], places: &Places) -> Result<ExitCode> {
         let host = Host::here(places.cache.clone());
         let found = host::probe::probe(&self.runner.vm, &host)?;
-        let plan =
-            Plan::new(&self.runner.vm, &self.runner.guest, &found.facts).map_err(|refused| {
-                let kind = match refused.kind() {
-                    ReasonKind::Definition => Kind::Definition,
-                    ReasonKind::Program => Kind::Missing,
-                };
-                Error::new(kind, refused)
-            })?;
+        let mut vm = self.runner.vm.clone();
+        vm.boot
+            .kernel_params
+            .extend(session_key::kernel_parameter());
+        let plan = Plan::new(&vm, &self.runner.guest, &found.facts).map_err(|refused| {
+            let kind = match refused.kind() {
+                ReasonKind::Definition => Kind::Definition,
+                ReasonKind::Program => Kind::Missing,
+            };
+            Error::new(kind, refused)
+        })?;
         if let Some(line) = found.acceleration.line() {
             say(line);
         }
@@ -163,6 +168,28 @@ impl Runner {
             })
             .collect();
         host::pci::Pci::here().set_up(&addresses, self.owner()?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Makes the VM known to systemd-machined(8): `machinectl` then lists it.
+    pub fn register(&self) -> Result<ExitCode> {
+        let leader = std::env::var("MAINPID")
+            .ok()
+            .and_then(|pid| pid.parse().ok());
+        let leader: Option<u32> = leader.or_else(|| {
+            let process = host::process::Process::of_lock(Path::new("."), self.name());
+            process.map(|process| process.pid())
+        });
+        let leader = leader.ok_or_else(|| {
+            let message = format!("`{}` does not run in this directory", self.name());
+            Error::new(Kind::NotFound, message)
+        })?;
+        machine::register(self.name(), self.runner.vm.machine_id.as_hex(), leader)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    pub fn unregister(&self) -> Result<ExitCode> {
+        machine::terminate(self.name())?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -1,14 +1,18 @@
 //! Starts and stops the VMs of the state directory, and says how it went.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use host::fleet::{Fleet, Version};
-use host::service::{Ended, Log, Services, Systemd};
+use host::service::{Ended, Log, Services, Systemd, sandbox};
 use spec::names::VmName;
 
 use crate::error::{Error, Kind, OrKind, Result};
 use crate::fleet;
+use crate::log_objects::Objects;
 use crate::places::Places;
+use crate::runner::Runner;
+use crate::session_key;
 use crate::verbs::say;
 
 fn services(fleet: &Fleet) -> Result<Services> {
@@ -27,12 +31,49 @@ pub fn start(fleet: &Fleet, name: &VmName) -> Result<()> {
         return Err(error.hint(format!("`microvm update {name}` builds it again")));
     }
     fleet::keep_from_gc(fleet, name, &Places::of_this_user())?;
-    let started = services(fleet)?.start(fleet, name);
+    allow_paths(fleet, name)?;
+    let services = services(fleet)?;
+    // With systemd the unit does it, whoever starts that.
+    if matches!(services, Services::Own(_)) && !member.runs {
+        session_key::renew(fleet, name, member.current.path());
+    }
+    let started = services.start(fleet, name);
     match started.map_err(|error| with_hint(error, name))? {
         true => say(format!("`{name}` runs")),
         false => say(format!("`{name}` runs already")),
     }
     Ok(())
+}
+
+/// Has a VM's unit allow what the VM declares, and no more than that; nothing without systemd.
+pub fn allow_paths(fleet: &Fleet, name: &VmName) -> Result<()> {
+    let Some(systemd) = Systemd::with_units_for(fleet.dir()) else {
+        return Ok(());
+    };
+    let package = fleet.member(name)?.current.into_path();
+    let paths = match crate::package::is_own(&package) {
+        true => sandbox::Paths::of(Runner::open(&package)?.vm()),
+        // What another program's package writes is for its own drop-in to say.
+        false => sandbox::Paths::default(),
+    };
+    if sandbox::allow(Path::new("/"), name, &paths)? {
+        systemd.reload()?;
+    }
+    Ok(())
+}
+
+/// Has nobody start a VM again that failed and does not run now.
+pub fn give_up(fleet: &Fleet, name: &VmName) -> Result<()> {
+    Ok(services(fleet)?.give_up(name)?)
+}
+
+/// What is left beside the directory of a VM that is removed.
+pub fn forget(fleet: &Fleet, name: &VmName) -> Result<()> {
+    session_key::forget(fleet, name);
+    match Systemd::with_units_for(fleet.dir()) {
+        Some(systemd) if sandbox::forget(Path::new("/"), name)? => Ok(systemd.reload()?),
+        _ => Ok(()),
+    }
 }
 
 fn with_hint(error: host::service::Error, name: &VmName) -> Error {
@@ -101,13 +142,23 @@ pub fn disable_all(systemd: &Systemd, fleet: &Fleet) -> Result<()> {
         .try_for_each(|name| Ok(systemd.enable(name, false)?))
 }
 
-pub fn print_log(fleet: &Fleet, name: &VmName, lines: Option<usize>, follow: bool) -> Result<()> {
+pub fn print_log(
+    fleet: &Fleet,
+    name: &VmName,
+    lines: Option<usize>,
+    follow: bool,
+    json: bool,
+) -> Result<()> {
     if let Services::Systemd(systemd) = services(fleet)? {
-        return Ok(systemd.print_log(name, lines, follow)?);
+        return Ok(systemd.print_log(name, lines, follow, json)?);
     }
+    let mut output: Box<dyn Write> = match json {
+        true => Box::new(Objects::new(name, std::io::stdout())),
+        false => Box::new(std::io::stdout()),
+    };
     let ended = || !fleet.runs(name);
     Log::of(fleet, name)
-        .print(lines, follow, &mut std::io::stdout().lock(), &ended)
+        .print(lines, follow, &mut output, &ended)
         .map_err(|error| {
             let absent = matches!(error, host::service::Error::NoLog { .. });
             let error = Error::from(error);

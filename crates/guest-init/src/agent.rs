@@ -9,7 +9,7 @@ mod init;
 mod lines;
 mod port;
 mod serial;
-mod vsock;
+pub mod vsock;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};

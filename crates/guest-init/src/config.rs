@@ -3,9 +3,7 @@
 //! One statement a line, words separated by a space; white space, control characters and `%` in a
 //! word are written `%XX`. `-` stands for an absent serial number.
 
-mod words;
-
-use words::{line, unescape};
+use crate::words::{line, unescape};
 
 /// Where the configuration is in the initrd.
 pub const FILE: &str = "/microvm.conf";
@@ -28,6 +26,19 @@ pub struct BootConfig {
     pub agent: Option<Agent>,
     /// A disk with the guest's credentials, in the format of [`crate::credentials`].
     pub credentials: Option<DiskRef>,
+    /// Whether the guest may be without an init: then [`crate::entry::FILE`] says what it runs.
+    pub may_have_entry: bool,
+    /// Whether the host can have commands run over vsock; see [`crate::exec`].
+    pub commands: Option<Commands>,
+}
+
+/// From which ports of the host's vsock commands are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commands {
+    /// The hypervisor gives all; who may reach its socket is the host's own matter.
+    Any,
+    /// Those that only root can have.
+    Reserved,
 }
 
 /// How the guest has to end for its hypervisor to end with it.
@@ -132,6 +143,14 @@ impl BootConfig {
             let [index, serial] = disk.words();
             line(&mut text, &["credentials", &index, &serial]);
         }
+        if self.may_have_entry {
+            line(&mut text, &["entry"]);
+        }
+        match self.commands {
+            Some(Commands::Any) => line(&mut text, &["commands", "any"]),
+            Some(Commands::Reserved) => line(&mut text, &["commands", "reserved"]),
+            None => {}
+        }
         for module in &self.modules {
             line(&mut text, &["module", module]);
         }
@@ -177,6 +196,8 @@ impl BootConfig {
             leave: parsed.leave.ok_or(ConfigError::Missing("leave"))?,
             agent: parsed.agent,
             credentials: parsed.credentials,
+            may_have_entry: parsed.entry,
+            commands: parsed.commands,
             modules: parsed.modules,
             mounts: parsed.mounts,
         })
@@ -261,6 +282,8 @@ struct Parsed {
     leave: Option<Leave>,
     agent: Option<Agent>,
     credentials: Option<DiskRef>,
+    entry: bool,
+    commands: Option<Commands>,
     root: Option<Root>,
     overlay: Option<Overlay>,
     modules: Vec<String>,
@@ -280,6 +303,9 @@ impl Parsed {
             ["credentials", index, serial] => {
                 self.credentials = Some(DiskRef::parse(index, serial)?);
             }
+            ["entry"] => self.entry = true,
+            ["commands", "any"] => self.commands = Some(Commands::Any),
+            ["commands", "reserved"] => self.commands = Some(Commands::Reserved),
             ["module", file] => self.modules.push(file.to_owned()),
             ["overlay", "tmpfs"] => self.overlay = Some(Overlay::Tmpfs),
             ["overlay", "at", path] => self.overlay = Some(Overlay::At(path.to_owned())),

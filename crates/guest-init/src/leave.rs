@@ -13,9 +13,14 @@ pub fn remember(leave: Leave) {
     let _ = LEAVE.set(leave);
 }
 
+/// What was remembered.
+pub fn remembered() -> Leave {
+    LEAVE.get().copied().unwrap_or_default()
+}
+
 /// Ends the VM after a boot that failed.
 pub fn give_up() -> ! {
-    now("reboot", LEAVE.get().copied().unwrap_or_default())
+    now("reboot", remembered())
 }
 
 /// Does what systemd-shutdown was asked to do (`poweroff`, `halt`, `reboot`, `kexec`), in the way

@@ -2,3 +2,6 @@
 
 pub mod config;
 pub mod credentials;
+pub mod entry;
+pub mod exec;
+mod words;

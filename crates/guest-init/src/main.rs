@@ -1,11 +1,14 @@
 //! PID 1 of the initrd: loads modules, mounts the guest's root, volumes and shares, and becomes
 //! the guest's own init. As `/shutdown` of `/run/initramfs` it unmounts what systemd could not,
 //! and leaves the VM as its hypervisor needs it. As `microvm-agent` it waits to be asked for a
-//! power-off, where the hypervisor cannot ask.
+//! power-off, where the hypervisor cannot ask. As `microvm-exec` it runs commands for the host. In a guest that has no init, as most made from a
+//! container image, it stays as `microvm-init`.
 //!
-//! Starts no other service and stays for none.
+//! Starts no other service.
 
 mod agent;
+mod commands;
+mod container;
 mod credential;
 mod device;
 mod failure;
@@ -14,6 +17,7 @@ mod handover;
 mod kernel;
 mod leave;
 mod mounting;
+mod network;
 mod root;
 mod seed;
 mod shutdown;
@@ -34,6 +38,12 @@ fn main() {
     }
     if agent::is_asked_for() {
         agent::run();
+    }
+    if commands::is_asked_for() {
+        commands::run();
+    }
+    if container::is_asked_for() {
+        container::run();
     }
     std::panic::set_hook(Box::new(|panic| {
         failure::end(&Failure::new(format!("Panic: {panic}")))
@@ -67,6 +77,12 @@ fn boot() -> Result<std::convert::Infallible> {
     };
     if let Some(agent) = &config.agent {
         agent::start(agent);
+    }
+    if let Some(commands) = config.commands {
+        commands::start(commands);
+    }
+    if config.may_have_entry && container::is_needed() {
+        return container::become_it();
     }
     handover::prepare(Path::new("/"), &config.init, overlay.is_kept());
     kernel::become_init(&config.init, variables)

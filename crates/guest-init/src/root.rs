@@ -96,7 +96,12 @@ fn mount_upper(config: &BootConfig, bound: Duration) -> Result<Mounted> {
 /// Makes [`NEW_ROOT`] the root; what the initrd held is freed.
 pub fn switch(overlay: &Mounted, config: &BootConfig) -> Result<()> {
     let on_volume = matches!(overlay, Mounted::Volume { .. });
-    if on_volume || config.leave != Leave::AsAsked || config.agent.is_some() {
+    if on_volume
+        || config.leave != Leave::AsAsked
+        || config.agent.is_some()
+        || config.may_have_entry
+        || config.commands.is_some()
+    {
         crate::shutdown::install(config.leave)?;
     }
     if let Mounted::Volume { mount_point } = overlay {

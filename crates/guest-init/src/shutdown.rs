@@ -37,6 +37,12 @@ pub fn install(leave: Leave) -> Result<()> {
     std::fs::set_permissions(PROGRAM, std::fs::Permissions::from_mode(0o755)).map_err(cannot)
 }
 
+/// What [`install`] wrote, for a guest that runs.
+pub fn how_to_leave() -> Leave {
+    let leave = std::fs::read_to_string(Path::new(DIRECTORY).join(LEAVE)).unwrap_or_default();
+    Leave::parse(&leave).unwrap_or_default()
+}
+
 /// Unmounts the old root with all below it, and does what systemd was asked to do.
 pub fn run() -> ! {
     // More than once: a mount may be busy until what is over it has gone.

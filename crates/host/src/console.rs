@@ -11,7 +11,7 @@ mod events;
 mod halt;
 mod keeper;
 mod outlet;
-mod raw;
+pub(crate) mod raw;
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};

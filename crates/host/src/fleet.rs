@@ -32,7 +32,7 @@ pub use guard::Guard;
 pub use legacy::{Fate, Leftover};
 pub use member::{Member, Version};
 pub use mend::Mended;
-pub use removal::{Contents, Keep};
+pub use removal::{Contents, Keep, SESSION_KEY};
 
 /// Where what is not the VMs' own is, inside the state directory.
 const OWN: &str = ".microvm";

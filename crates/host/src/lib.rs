@@ -8,6 +8,7 @@ mod credentials;
 mod empty;
 pub mod exec;
 pub mod fleet;
+pub mod guest_exec;
 pub mod kind;
 pub mod lock;
 pub mod macvtap;

@@ -19,7 +19,7 @@ use crate::kind::Kind;
 use crate::program;
 
 pub use features::Features;
-pub use kvm::Kvm;
+pub use kvm::{Kvm, probe as kvm};
 
 /// Where to look; a test gives directories of its own.
 #[derive(Clone, Debug)]

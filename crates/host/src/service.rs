@@ -4,9 +4,11 @@
 mod account;
 mod keeper;
 mod log;
+pub mod machine;
 mod own;
 mod part;
 mod ready;
+pub mod sandbox;
 pub mod systemd;
 pub mod units;
 
@@ -130,6 +132,14 @@ impl Services {
         match self {
             Self::Systemd(systemd) => systemd.stop(name),
             Self::Own(own) => own.stop(name),
+        }
+    }
+
+    /// Has nobody start it again: one that failed may be about to be.
+    pub fn give_up(&self, name: &VmName) -> Result<(), Error> {
+        match self {
+            Self::Systemd(systemd) => systemd.stop(name).map(|_| ()),
+            Self::Own(own) => own.give_up(name),
         }
     }
 

@@ -1,13 +1,13 @@
 //! Connections to a guest over vsock: through the kernel, or through a hypervisor that speaks
 //! vsock itself behind a Unix socket.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, VsockAddr, connect, socket};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, VsockAddr, bind, connect, socket};
 use serde::{Deserialize, Serialize};
 
 use crate::relay;
@@ -34,20 +34,44 @@ impl Target {
     /// Connects; an error where nothing listens there.
     pub fn connect(&self) -> std::io::Result<OwnedFd> {
         match self {
-            Self::Kernel { cid, port } => {
-                let family = AddressFamily::Vsock;
-                let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-                connect(fd.as_raw_fd(), &VsockAddr::new(*cid, *port))?;
-                Ok(fd)
-            }
+            Self::Kernel { cid, port } => through_kernel(*cid, *port, None),
             Self::Hypervisor { socket, port } => behind(socket, *port),
         }
+    }
+
+    /// Connects from a port that only root can have, where the kernel carries the connection: by it
+    /// a guest knows root from others.
+    pub fn connect_as_root(&self) -> std::io::Result<OwnedFd> {
+        let Self::Kernel { cid, port } = self else {
+            return self.connect();
+        };
+        let mut last = ErrorKind::AddrInUse.into();
+        for own in RESERVED.rev() {
+            match through_kernel(*cid, *port, Some(own)) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse => last = error,
+                done => return done,
+            }
+        }
+        Err(last)
     }
 
     /// Joins a connection to standard input and output.
     pub fn relay(&self) -> std::io::Result<()> {
         relay::join(self.connect()?)
     }
+}
+
+/// Ports that take CAP_NET_BIND_SERVICE.
+const RESERVED: std::ops::RangeInclusive<u32> = 512..=1023;
+
+fn through_kernel(cid: u32, port: u32, own: Option<u32>) -> std::io::Result<OwnedFd> {
+    let family = AddressFamily::Vsock;
+    let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    if let Some(own) = own {
+        bind(fd.as_raw_fd(), &VsockAddr::new(libc::VMADDR_CID_ANY, own))?;
+    }
+    connect(fd.as_raw_fd(), &VsockAddr::new(cid, port))?;
+    Ok(fd)
 }
 
 fn behind(socket: &Path, port: u32) -> std::io::Result<OwnedFd> {

@@ -71,6 +71,8 @@ pub enum Error {
     Hook { kind: Kind, message: String },
     #[error("Guest tree `{tree}` has {problem}")]
     Tree { tree: PathBuf, problem: String },
+    #[error("Container image `{image}` {problem}")]
+    Image { image: String, problem: String },
     #[error("Kernel `{path}` {problem}")]
     Kernel {
         path: PathBuf,
@@ -141,6 +143,7 @@ impl Error {
             | Self::Kernel { .. }
             | Self::Vmlinux { .. }
             | Self::Tree { .. }
+            | Self::Image { .. }
             | Self::LockFile { .. } => Kind::Definition,
             Self::Failed { .. }
             | Self::Archive { .. }

@@ -14,6 +14,7 @@ pub mod hook;
 pub mod initrd;
 mod kernel;
 pub mod lock;
+mod oci;
 mod pipeline;
 mod process;
 pub mod progress;

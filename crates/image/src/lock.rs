@@ -52,10 +52,23 @@ pub struct Entry {
     pub packages: Vec<Package>,
 }
 
+/// A container image as it is pinned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OciEntry {
+    /// As it was asked for.
+    pub image: String,
+    /// Debian's name of the architecture, which is also that of images.
+    pub arch: String,
+    /// Of its manifest, or of the list of those for several architectures.
+    pub digest: String,
+}
+
 /// The lock file of one source of definitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
     entries: BTreeMap<String, Entry>,
+    images: BTreeMap<String, OciEntry>,
     changed: bool,
     /// Set since the file was read: an update resolves each but once.
     fresh: BTreeSet<String>,
@@ -67,6 +80,8 @@ struct Text {
     version: u32,
     #[serde(default)]
     debian: BTreeMap<String, Entry>,
+    #[serde(default)]
+    oci: BTreeMap<String, OciEntry>,
 }
 
 impl Lock {
@@ -93,6 +108,7 @@ impl Lock {
         }
         Ok(Self {
             entries: text.debian,
+            images: text.oci,
             ..Self::default()
         })
     }
@@ -138,11 +154,27 @@ impl Lock {
         }
     }
 
+    /// The image that is pinned; of an update, only where it was set since the file was read.
+    pub fn oci(&self, key: &str, update: bool) -> Option<&OciEntry> {
+        let fresh = !update || self.fresh.contains(key);
+        self.images.get(key).filter(|_| fresh)
+    }
+
+    /// Pins an image; the file counts as changed only if the entry differs.
+    pub fn set_oci(&mut self, key: &str, entry: OciEntry) {
+        self.fresh.insert(key.to_owned());
+        if self.images.get(key) != Some(&entry) {
+            self.images.insert(key.to_owned(), entry);
+            self.changed = true;
+        }
+    }
+
     /// Drops the entries that no VM asks for any more.
     pub fn retain(&mut self, used: impl Fn(&str) -> bool) {
-        let before = self.entries.len();
+        let before = self.entries.len() + self.images.len();
         self.entries.retain(|key, _| used(key));
-        self.changed |= self.entries.len() != before;
+        self.images.retain(|key, _| used(key));
+        self.changed |= self.entries.len() + self.images.len() != before;
     }
 
     /// The text of the file.
@@ -161,6 +193,16 @@ impl Lock {
             render_list(&mut text, "sources", &entry.sources);
             render_list(&mut text, "kernel", &entry.kernel);
             render_list(&mut text, "packages", &entry.packages);
+        }
+        for (key, entry) in &self.images {
+            let _ = write!(text, "\n[oci.{key}]\n");
+            for (name, value) in [
+                ("image", &entry.image),
+                ("arch", &entry.arch),
+                ("digest", &entry.digest),
+            ] {
+                let _ = writeln!(text, "{name} = {}", quote(value));
+            }
         }
         text
     }
@@ -254,6 +296,21 @@ mod tests {
         insta::assert_snapshot!(lock.render());
         let read = Lock::parse(&lock.render()).unwrap();
         assert_eq!(read.entries, lock.entries);
+    }
+
+    #[test]
+    fn an_image_is_pinned_by_its_digest() {
+        let mut lock = Lock::default();
+        let entry = OciEntry {
+            image: "registry.example/you/web:1".into(),
+            arch: "amd64".into(),
+            digest: "sha256:00".into(),
+        };
+        lock.set_oci("k", entry.clone());
+        let read = Lock::parse(&lock.render()).unwrap();
+        assert_eq!(read.oci("k", false), Some(&entry));
+        assert_eq!(read.oci("k", true), None);
+        assert_eq!(lock.oci("k", true), Some(&entry));
     }
 
     #[test]

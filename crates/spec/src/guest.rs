@@ -32,11 +32,105 @@ pub enum GuestSource {
     Debian(Debian),
     /// A root tree on the host, absolute (relative ones were resolved against the source).
     Directory(PathBuf),
+    /// A container image.
+    Oci(Oci),
     /// Nothing to build: `kernel` and `initrdPath` (and a store disk made elsewhere) are given,
     /// as in `config.microvm` of a NixOS guest.
     Given {
         store_disk: Option<PathBuf>,
     },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Oci {
+    pub image: OciImage,
+    /// `false`: the registry may speak HTTP, or show a certificate that nobody vouches for.
+    pub tls_verify: bool,
+    pub init: OciInit,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OciImage {
+    /// `registry/name:tag` or `registry/name@sha256:…`
+    Registry(String),
+    /// On this host; the path is absolute.
+    Local {
+        format: OciFormat,
+        path: PathBuf,
+        /// Which image of several.
+        reference: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OciFormat {
+    /// A directory with an `index.json`.
+    Layout,
+    /// Such a directory as a tar archive.
+    Archive,
+    /// What `docker save` writes.
+    DockerArchive,
+    /// Whichever of these is there.
+    Found,
+}
+
+/// What runs as the guest's init.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OciInit {
+    /// The image's own, where it has one; else its entrypoint below ours.
+    Auto,
+    Image,
+    Entrypoint,
+}
+
+impl OciImage {
+    /// Reads an image as skopeo(1) names it, or a plain path; `None` where it is neither.
+    pub fn parse(text: &str, absolute: impl Fn(&str) -> PathBuf) -> Option<Self> {
+        let local = [
+            ("oci:", OciFormat::Layout),
+            ("oci-archive:", OciFormat::Archive),
+            ("docker-archive:", OciFormat::DockerArchive),
+        ];
+        for (prefix, format) in local {
+            let Some(rest) = text.strip_prefix(prefix) else {
+                continue;
+            };
+            let (path, reference) = match rest.split_once(':') {
+                Some((path, reference)) => (path, Some(reference)),
+                None => (rest, None),
+            };
+            let reference_is_right = reference.is_none_or(is_plain);
+            return (!path.is_empty() && reference_is_right).then(|| Self::Local {
+                format,
+                path: absolute(path),
+                reference: reference.map(str::to_owned),
+            });
+        }
+        if text.starts_with(['/', '.']) {
+            // A colon would divide the path from a reference.
+            return (!text.contains(':')).then(|| Self::Local {
+                format: OciFormat::Found,
+                path: absolute(text),
+                reference: None,
+            });
+        }
+        let name = text.strip_prefix("docker://").unwrap_or(text);
+        let named = is_plain(name) && name.contains('/');
+        named.then(|| Self::Registry(name.to_owned()))
+    }
+}
+
+/// What names of registries, images, tags and digests are made of.
+fn is_plain(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+        && text.len() <= 512
+        && !text.contains("://")
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_./:@+[]".contains(&b))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,4 +177,57 @@ pub enum Network {
     Dhcp,
     /// Whatever the guest's own files say.
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn parse(text: &str) -> Option<OciImage> {
+        OciImage::parse(text, |path| PathBuf::from("/src").join(path))
+    }
+
+    #[rstest]
+    #[case("registry.example/a/b:1", "registry.example/a/b:1")]
+    #[case("docker://[::1]:5000/a@sha256:00", "[::1]:5000/a@sha256:00")]
+    fn an_image_of_a_registry(#[case] text: &str, #[case] name: &str) {
+        assert_eq!(parse(text), Some(OciImage::Registry(name.to_owned())));
+    }
+
+    #[rstest]
+    #[case("oci:img:latest", OciFormat::Layout, "/src/img", Some("latest"))]
+    #[case("oci-archive:/x/a.tar", OciFormat::Archive, "/x/a.tar", None)]
+    #[case(
+        "docker-archive:a.tar:web:1",
+        OciFormat::DockerArchive,
+        "/src/a.tar",
+        Some("web:1")
+    )]
+    #[case("./a.tar", OciFormat::Found, "/src/./a.tar", None)]
+    fn an_image_on_this_host(
+        #[case] text: &str,
+        #[case] format: OciFormat,
+        #[case] path: &str,
+        #[case] reference: Option<&str>,
+    ) {
+        let expected = OciImage::Local {
+            format,
+            path: path.into(),
+            reference: reference.map(str::to_owned),
+        };
+        assert_eq!(parse(text), Some(expected));
+    }
+
+    #[rstest]
+    #[case("busybox")]
+    #[case("-o/x")]
+    #[case("a/b c")]
+    #[case("oci:")]
+    #[case("https://registry.example/a")]
+    #[case("docker-daemon:")]
+    fn what_names_no_image(#[case] text: &str) {
+        assert_eq!(parse(text), None);
+    }
 }

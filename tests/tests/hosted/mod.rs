@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+mod deploy;
 pub mod script;
 
 /// Everything is below one temporary directory, which ends with the test, and its VMs with it.

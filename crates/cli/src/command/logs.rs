@@ -20,6 +20,10 @@ pub struct Args {
     #[arg(short = 'n', long, value_name = "COUNT")]
     lines: Option<usize>,
 
+    /// As JSON: an object a line
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     state: StateDir,
 }
@@ -29,7 +33,7 @@ impl Args {
         let name = host::fleet::name(&self.name)?;
         let fleet = self.state.open()?;
         fleet::member(&fleet, &name)?;
-        service::print_log(&fleet, &name, self.lines, self.follow)?;
+        service::print_log(&fleet, &name, self.lines, self.follow, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -14,6 +14,10 @@ pub struct Args {
     #[arg(short = 'y', long)]
     yes: bool,
 
+    /// As JSON; nothing is removed
+    #[arg(long, conflicts_with = "yes")]
+    json: bool,
+
     #[command(flatten)]
     state: StateDir,
 }
@@ -22,6 +26,22 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let fleet = self.state.open()?;
         let found = fleet.leftovers()?;
+        if self.json {
+            let rows: Vec<_> = found
+                .iter()
+                .flat_map(|(name, leftovers)| leftovers.iter().map(move |left| (name, left)))
+                .map(|(name, left)| {
+                    serde_json::json!({
+                        "vm": &**name,
+                        "path": left.path.display().to_string(),
+                        "remove": left.fate == Fate::Replaced,
+                        "why": why(left.fate),
+                    })
+                })
+                .collect();
+            println!("{:#}", serde_json::Value::from(rows));
+            return Ok(ExitCode::SUCCESS);
+        }
         if found.is_empty() {
             println!("{}: nothing of version 0.1.0", fleet.dir().display());
             return Ok(ExitCode::SUCCESS);

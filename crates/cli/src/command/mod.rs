@@ -7,6 +7,9 @@ mod build;
 mod check;
 mod console;
 mod create;
+mod deploy;
+mod doctor;
+mod exec;
 mod gc;
 mod host;
 mod hypervisors;
@@ -18,6 +21,7 @@ mod network;
 mod options;
 mod pause;
 mod plan;
+mod receive;
 mod registry;
 mod remove;
 mod restart;
@@ -33,8 +37,6 @@ mod stop;
 mod update;
 
 use std::process::ExitCode;
-
-pub use ssh::{VSOCK_RELAY, relay_vsock};
 
 use clap::{Parser, Subcommand};
 
@@ -68,12 +70,17 @@ enum Command {
     Restart(restart::Args),
     Logs(logs::Args),
     Ssh(ssh::Args),
+    Exec(exec::Args),
     Rollback(rollback::Args),
     Remove(remove::Args),
     Autostart(autostart::Args),
     Plan(plan::Args),
     Apply(apply::Args),
     Migrate(migrate::Args),
+    Deploy(deploy::Args),
+    #[command(hide = true)]
+    Receive(receive::Args),
+    Doctor(doctor::Args),
     Host(host::Args),
     Network(network::Args),
     Status(status::Args),
@@ -99,6 +106,7 @@ impl Command {
             Self::Check(_)
                 | Self::List(_)
                 | Self::Logs(_)
+                | Self::Doctor(_)
                 | Self::Plan(_)
                 | Self::Status(_)
                 | Self::Options(_)
@@ -127,12 +135,16 @@ pub fn run() -> Result<ExitCode> {
         Command::Restart(args) => args.run(),
         Command::Logs(args) => args.run(),
         Command::Ssh(args) => args.run(),
+        Command::Exec(args) => args.run(),
         Command::Rollback(args) => args.run(),
         Command::Remove(args) => args.run(),
         Command::Autostart(args) => args.run(),
         Command::Plan(args) => args.run(),
         Command::Apply(args) => args.run(),
         Command::Migrate(args) => args.run(),
+        Command::Deploy(args) => args.run(),
+        Command::Receive(args) => args.run(),
+        Command::Doctor(args) => args.run(),
         Command::Host(args) => args.run(),
         Command::Network(args) => args.run(),
         Command::Status(args) => args.run(),

@@ -65,8 +65,10 @@ impl Args {
         if member.autostart {
             service::set_autostart(&fleet, &name, false)?;
         }
+        service::give_up(&fleet, &name)?;
         fleet.remove(&name, keep)?;
         crate::networks::refresh(&fleet)?;
+        service::forget(&fleet, &name)?;
         say(match (self.keep_volumes, data.is_empty()) {
             (true, false) => format!(
                 "`{name}` is removed; its data is kept in `{}`",

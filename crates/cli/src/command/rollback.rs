@@ -29,6 +29,7 @@ impl Args {
         let before = fleet::member(&fleet, &name)?;
         fleet::keep_from_gc(&fleet, &name, &Places::of_this_user())?;
         let package = fleet.rollback(&name)?;
+        service::allow_paths(&fleet, &name)?;
         let difference = Difference::between(before.current.path(), &package);
         print!("{name}: rolled back\n{difference}");
         let after = fleet::member(&fleet, &name)?;

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use nix::libc;
 
+use crate::shutdown;
+
 /// SIGRTMIN+4 as the C library of every guest with systemd counts: "Powers off the machine, starts
 /// the poweroff.target unit" (systemd(1)).
 const SYSTEMD_POWER_OFF: i32 = 38;
@@ -36,12 +38,12 @@ pub fn way() -> Result<Way, &'static str> {
     }
     // One that was upgraded since it started is deleted as well.
     let path = init.strip_suffix(" (deleted)").unwrap_or(&init);
-    if path.ends_with("/systemd") {
+    if path.ends_with("/systemd") || path == shutdown::PROGRAM {
         let status = std::fs::read_to_string("/proc/1/status").unwrap_or_default();
         return match awaits(&status, SYSTEMD_POWER_OFF) {
             true => Ok(Way::Signal),
             // The kernel keeps from PID 1 what it does not wait for.
-            false => Err("the guest's systemd does not take requests yet"),
+            false => Err("the guest's init does not take requests yet"),
         };
     }
     let there = |program: &&str| Path::new(program).exists();

@@ -31,7 +31,9 @@ pub fn serve(port: u32) -> io::Result<()> {
             current = current.and_then(proceed);
         }
         if !new.is_empty() {
-            current = accept(&listener)?.map(Channel::new).or(current);
+            current = accept(&listener)?
+                .map(|(file, _)| Channel::new(file))
+                .or(current);
         }
     }
 }
@@ -42,16 +44,20 @@ fn proceed(mut channel: Channel) -> Option<Channel> {
     goes_on.then_some(channel)
 }
 
-fn open(port: u32) -> io::Result<File> {
+/// Listens there.
+pub fn open(port: u32) -> io::Result<File> {
     let socket = socket(AddressFamily::Vsock, SockType::Stream, FLAGS, None)?;
     bind(socket.as_raw_fd(), &VsockAddr::new(VMADDR_CID_ANY, port))?;
     listen(&socket, Backlog::new(4)?)?;
     Ok(File::from(socket))
 }
 
+/// Linux keeps these ports of vsock for those with CAP_NET_BIND_SERVICE, as it does TCP's.
+const LAST_RESERVED: u32 = 1023;
+
 /// A connection of the host's; others (the guest's own programs, where it has a loopback) are
-/// closed.
-fn accept(listener: &File) -> io::Result<Option<File>> {
+/// closed. Whether its port is one that only root can have goes with it.
+pub fn accept(listener: &File) -> io::Result<Option<(File, bool)>> {
     let descriptor = match accept4(listener.as_raw_fd(), FLAGS) {
         Ok(descriptor) => descriptor,
         // It was given up before it was taken.
@@ -65,6 +71,6 @@ fn accept(listener: &File) -> io::Result<Option<File>> {
     // SAFETY: accept4 opened it, and nobody else knows it.
     let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
     let peer: Result<VsockAddr, _> = getpeername(socket.as_raw_fd());
-    let is_host = peer.is_ok_and(|peer| peer.cid() == VMADDR_CID_HOST);
-    Ok(is_host.then(|| File::from(socket)))
+    let host = peer.ok().filter(|peer| peer.cid() == VMADDR_CID_HOST);
+    Ok(host.map(|peer| (File::from(socket), peer.port() <= LAST_RESERVED)))
 }

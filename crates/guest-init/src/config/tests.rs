@@ -43,6 +43,8 @@ fn config() -> BootConfig {
             serial: None,
             index: 2,
         }),
+        may_have_entry: true,
+        commands: Some(Commands::Reserved),
     }
 }
 

@@ -31,7 +31,18 @@ pub struct Contents {
 }
 
 /// In the order of their removal: without `current` there is no VM.
-const OWN: [&str; 6] = ["current", AUTOSTART, "booted", "old", MANAGED, "flake"];
+const OWN: [&str; 7] = [
+    "current",
+    AUTOSTART,
+    "booted",
+    "old",
+    MANAGED,
+    "flake",
+    SESSION_KEY,
+];
+
+/// The public half of the key by which a run of the VM lets its host in.
+pub const SESSION_KEY: &str = ".session-key.pub";
 
 impl Fleet {
     /// What would be lost with a VM.

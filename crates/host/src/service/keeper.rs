@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use backend::control::{Api, Control};
+use backend::package::Runner;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use spec::names::VmName;
+use spec::vm::Hypervisor;
 
 use super::part::Part;
 use super::{Account, Error, Log};
@@ -149,16 +152,17 @@ impl Keeper {
                     self.stop(&mut running).write(&self.run, &self.told.name);
                     break;
                 }
-                Event::Ended(None) => break,
+                Event::Ended(None) if !self.was_cut_off() => break,
                 Event::Ended(Some(status)) if status.success() => break,
-                Event::Ended(Some(status)) => {
+                Event::Ended(status) => {
                     failures = if since.elapsed() > LONG {
                         1
                     } else {
                         failures + 1
                     };
+                    let how = status.map_or("it was cut off".to_owned(), |it| it.to_string());
                     say(&format!(
-                        "The hypervisor of `{}` failed ({status})",
+                        "The hypervisor of `{}` failed ({how})",
                         self.told.name
                     ));
                     match self.again(failures) {
@@ -177,6 +181,24 @@ impl Keeper {
         Part::Hypervisor
             .process(&self.run, &self.told.name)
             .or_else(|| Process::of_lock(Path::new("."), &self.told.name))
+    }
+
+    /// Of one that was another keeper's child, whether it left its socket behind: hypervisors take
+    /// theirs away when they end by themselves. Firecracker never does, so that nothing is known.
+    fn was_cut_off(&self) -> bool {
+        let text = std::fs::read_to_string(self.told.package.join("share/microvm/spec.json"));
+        let runner = text.ok().and_then(|text| Runner::parse(&text).ok());
+        let Some(vm) = runner.map(|runner| runner.vm) else {
+            return false;
+        };
+        let control = Control::of(&vm, Path::new(""));
+        let is_there = |socket: &&Path| {
+            use std::os::unix::fs::FileTypeExt;
+            std::fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket())
+        };
+        vm.hypervisor != Hypervisor::Firecracker
+            && control.api != Api::None
+            && control.sockets().first().is_some_and(is_there)
     }
 
     fn bring_up(&self) -> Result<(), Error> {

@@ -81,6 +81,15 @@ impl Own {
         })
     }
 
+    /// Ends a keeper that waits before it starts a VM again.
+    pub fn give_up(&self, name: &VmName) -> Result<(), Error> {
+        let run = self.fleet.own("run")?;
+        match Part::Keeper.process(&run, name) {
+            Some(_) => self.stop(name).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// A hypervisor that runs may still be without its own lock.
     fn runs(&self, run: &Path, name: &VmName) -> Result<bool, Error> {
         let part = Part::Hypervisor.process(run, name).is_some();

@@ -96,13 +96,15 @@ impl Systemd {
         name: &VmName,
         lines: Option<usize>,
         follow: bool,
+        json: bool,
     ) -> Result<(), Error> {
         let program = program::find("journalctl").map_err(|missing| Error::Run {
             program: missing.program.into(),
             source: std::io::ErrorKind::NotFound.into(),
         })?;
         let mut command = Command::new(&program);
-        command.args(["--no-pager", "--output=short-iso", "--unit"]);
+        let output = if json { "json" } else { "short-iso" };
+        command.args(["--no-pager", &format!("--output={output}"), "--unit"]);
         command.arg(unit(name));
         if let Some(lines) = lines {
             command.arg(format!("--lines={lines}"));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::kind::Kind;
 
-pub use text::{TARGETS, Unit, units};
+pub use text::{Start, TARGETS, Unit, units};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -39,7 +39,8 @@ impl Error {
 }
 
 /// The first line of each file, by which it is known for ours.
-const MARK: &str = "# Installed by `microvm host install`; `microvm host uninstall` removes it.\n";
+pub(super) const MARK: &str =
+    "# Installed by `microvm host install`; `microvm host uninstall` removes it.\n";
 
 /// How the line begins that says which state directory the units are for.
 const STATE: &str = "# State directory: ";
@@ -79,6 +80,25 @@ pub fn uninstall(root: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(removed)
 }
 
+/// How VMs are started by the units below `root`; the default where there are none.
+pub fn start_of(root: &Path) -> Start {
+    let path = root.join(text::PATHS[0].trim_start_matches('/'));
+    fs::read_to_string(path).map_or_else(|_| Start::default(), |text| Start::of(&text))
+}
+
+/// The files below `root` that are not as they would be installed.
+pub fn stale<'a>(root: &Path, units: &'a [Unit]) -> Vec<&'a Path> {
+    let is_stale = |unit: &&Unit| {
+        let text = fs::read_to_string(root.join(unit.path.trim_start_matches('/')));
+        text.map_or(true, |text| text != unit.text)
+    };
+    units
+        .iter()
+        .filter(is_stale)
+        .map(|unit| Path::new(unit.path))
+        .collect()
+}
+
 /// The state directory that the units below `root` are for.
 pub fn installed_for(root: &Path) -> Option<PathBuf> {
     let path = root.join(text::PATHS[0].trim_start_matches('/'));
@@ -88,7 +108,7 @@ pub fn installed_for(root: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(lines.next()?.strip_prefix(STATE)?))
 }
 
-fn is_ours_or_absent(path: &Path) -> Result<bool, Error> {
+pub(super) fn is_ours_or_absent(path: &Path) -> Result<bool, Error> {
     let foreign = || Error::Foreign {
         path: path.to_owned(),
     };
@@ -105,7 +125,7 @@ fn is_ours_or_absent(path: &Path) -> Result<bool, Error> {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Error> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     use std::io::Write;
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).map_err(io("make", dir))?;
@@ -126,7 +146,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io {
         action,

@@ -85,7 +85,9 @@ pub fn a_keeper_ends_with_a_hypervisor_that_was_killed() {
     let mut attached = attach(state.path());
     read_until(&mut attached, "up");
     signal(&shell.0, Signal::SIGKILL);
-    wait_for("keeper's end", || !state.path().join(socket_of("web")).exists());
+    wait_for("keeper's end", || {
+        !state.path().join(socket_of("web")).exists()
+    });
     let mut rest = String::new();
     attached.read_to_string(&mut rest).unwrap();
 }

@@ -28,6 +28,14 @@ pub(super) struct Identity {
     pub(super) home: PathBuf,
 }
 
+/// As whom a process runs.
+pub(super) struct Process {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) groups: Vec<u32>,
+    pub(super) home: String,
+}
+
 impl Accounts {
     pub(super) fn load(root: &Path) -> Result<Self, Error> {
         let load = |name: &str| Table::load(&root.join("etc").join(name));
@@ -116,6 +124,57 @@ impl Accounts {
             uid: row.get(2)?.parse().ok()?,
             gid: row.get(3)?.parse().ok()?,
             home: PathBuf::from(row.get(5)?),
+        })
+    }
+
+    /// As whom an image's process runs that names `USER[:GROUP]`, by name or number, as container
+    /// engines read it: nobody is root, an unknown number has root's group.
+    pub(super) fn process(&self, text: &str) -> Result<Process, Error> {
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        let user = if user.is_empty() { "0" } else { user };
+        let field = |row: &Vec<String>, at: usize| row.get(at).cloned().unwrap_or_default();
+        let by_number = || self.passwd.rows.iter().find(|row| field(row, 2) == user);
+        let row = self.passwd.find(user).or_else(by_number);
+        let number = |text: &str, kind| text.parse::<u32>().map_err(|_| unknown(kind, text));
+        let (uid, own_gid) = match row {
+            Some(row) => (
+                number(&field(row, 2), "user")?,
+                number(&field(row, 3), "group")?,
+            ),
+            None => (number(user, "user")?, 0),
+        };
+        let gid = match group {
+            Some(group) => match self.gid_of(group) {
+                Some(gid) => gid,
+                None => number(group, "group")?,
+            },
+            None => own_gid,
+        };
+        let name = row.map(|row| field(row, 0));
+        let is_member = |row: &&Vec<String>| {
+            let members = field(row, 3);
+            name.as_deref()
+                .is_some_and(|name| members.split(',').any(|member| member == name))
+        };
+        let groups = self.group.rows.iter().filter(is_member);
+        let groups = match group {
+            // As engines do: who names a group has it alone.
+            Some(_) => Vec::new(),
+            None => groups
+                .filter_map(|row| field(row, 2).parse().ok())
+                .collect(),
+        };
+        let home = row
+            .map(|row| field(row, 5))
+            .filter(|home| home.starts_with('/'));
+        Ok(Process {
+            uid,
+            gid,
+            groups,
+            home: home.unwrap_or_else(|| "/".to_owned()),
         })
     }
 

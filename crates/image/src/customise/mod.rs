@@ -6,6 +6,7 @@
 mod accounts;
 mod clean;
 mod console;
+mod container;
 mod defaults;
 mod files;
 mod network;
@@ -26,13 +27,14 @@ use spec::Vm;
 use spec::guest::Network;
 
 use crate::error::Error;
+pub(crate) use container::Container;
 pub(crate) use defaults::Debian;
 pub(crate) use files::{PlacedFile, gather};
 pub(crate) use network::lend_resolver;
 
 /// Raised whenever the same definition is given another tree than before: store paths follow from
 /// it.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// What is done to a tree; it names no file of the host, and every input that counts is in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -105,7 +107,9 @@ impl Customisation {
         }
         defaults::identity(root)?;
         let mut accounts = accounts::Accounts::load(root)?;
-        accounts.set_password("root", &self.root_password)?;
+        if container::has_accounts(root) || self.root_password != password::LOCKED {
+            accounts.set_password("root", &self.root_password)?;
+        }
         for (name, account) in &self.users {
             accounts.ensure(root, name, account)?;
         }
@@ -159,6 +163,11 @@ impl Customisation {
             ssh::authorized_keys(root, accounts, name, &account.keys)?;
         }
         Ok(())
+    }
+
+    /// Whether interfaces get addresses by DHCP.
+    pub(crate) fn uses_dhcp(&self) -> bool {
+        self.dhcp
     }
 
     /// Whether anybody logs in with an empty password.

@@ -47,6 +47,12 @@ After=microvm-ssh-host-keys.service
 ";
 const HOST_KEY: &str = "HostKey /var/lib/ssh/ssh_host_ed25519_key\n";
 
+/// sshd's own default, and what the host gives for a while: through guest-init over vsock, or as a
+/// credential (systemd 256 and later take that by themselves; sshd reads it as root alone can).
+const KEYS: &str = "AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2 \
+                    /run/microvm/authorized_keys/%u \
+                    /run/credentials/@system/ssh.ephemeral-authorized_keys-all\n";
+
 /// Whether the tree has an sshd that reads configuration fragments.
 pub(super) fn is_configured(root: &Path) -> bool {
     root.join("usr/sbin/sshd").exists() && root.join("etc/ssh/sshd_config.d").is_dir()
@@ -67,7 +73,7 @@ pub(super) fn configure(root: &Path, guest: &Customisation) -> Result<(), Error>
             write::remove(&key)?;
         }
     }
-    let mut config = HOST_KEY.to_owned();
+    let mut config = format!("{HOST_KEY}{KEYS}");
     if guest.allows_empty_passwords() {
         config.push_str("PermitEmptyPasswords yes\n");
     }

@@ -10,7 +10,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use serde::{Deserialize, Serialize};
 
 use super::overlay::Overlay;
-use crate::customise::{Customisation, Debian};
+use crate::customise::{Container, Customisation, Debian};
 use crate::disk::DiskMaker;
 use crate::error::{Error, io_at};
 use crate::process::Tool;
@@ -26,6 +26,8 @@ pub(crate) struct Instructions {
     pub(crate) modules: Option<PathBuf>,
     /// Set where the tree was made from packages.
     pub(crate) debian: Option<Debian>,
+    /// Set where the tree is a container image's.
+    pub(crate) container: Option<Container>,
     pub(crate) customisation: Customisation,
     pub(crate) output: Output,
 }

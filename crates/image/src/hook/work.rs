@@ -38,7 +38,16 @@ pub(super) fn carry_out(
 fn customise(root: &Path, instructions: &Instructions, inherited: &Inherited) -> Result<(), Error> {
     let guest = &instructions.customisation;
     let debian = instructions.debian.as_ref();
-    let releases = add_modules(root, instructions)?;
+    let container = instructions.container.as_ref();
+    let runs_init = match container {
+        Some(container) => confined(root, || container.boots_its_init(Path::new("/")))?,
+        None => true,
+    };
+    // Our init loads none beside those of the initrd.
+    let releases = match runs_init {
+        true => add_modules(root, instructions)?,
+        false => BTreeSet::new(),
+    };
     let resolver = fs::read("/etc/resolv.conf").unwrap_or_default();
     confined(root, || {
         let root = Path::new("/");
@@ -46,12 +55,21 @@ fn customise(root: &Path, instructions: &Instructions, inherited: &Inherited) ->
         crate::customise::lend_resolver(root, &resolver)
     })?;
     chrooted(root, || {
-        for release in &releases {
+        // A container image may come without; the tables are those of the kernel's store entry.
+        let releases = releases.iter().filter(|_| container.is_none());
+        for release in releases {
             depmod(release)?;
         }
         guest.run(&mut Lines)
     })?;
-    confined(root, || guest.finish(Path::new("/"), debian.is_some()))
+    confined(root, || {
+        let root = Path::new("/");
+        guest.finish(root, debian.is_some())?;
+        match container {
+            Some(container) => container.place(root, guest.uses_dhcp()),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Puts a kernel's modules into the tree and gives the releases that they are for.

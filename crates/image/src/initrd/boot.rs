@@ -1,10 +1,11 @@
 //! What guest-init is told about a VM.
 
 use guest_init::config::{
-    Agent, BootConfig, DiskRef, Leave, Mount, Overlay, Root, ShareProto, What,
+    Agent, BootConfig, Commands, DiskRef, Leave, Mount, Overlay, Root, ShareProto, What,
 };
 use spec::Vm;
 use spec::agent::{self, Channel};
+use spec::guest::GuestSource;
 use spec::vm::{self, Access, Hypervisor, RootShare, Share, StoreKind, Volume};
 
 /// Longest that a device may take to appear; under emulation on a busy host seconds are normal.
@@ -29,6 +30,8 @@ pub fn config(vm: &Vm, modules: Vec<String>) -> BootConfig {
         leave: leave(vm.hypervisor),
         agent: Channel::of(vm.hypervisor, vm.arch).map(agent),
         credentials: credentials_disk(vm),
+        commands: vm.vsock.map(|_| commands(vm.hypervisor)),
+        may_have_entry: matches!(vm.guest.source, GuestSource::Oci(_)),
     }
 }
 
@@ -44,6 +47,20 @@ fn leave(hypervisor: Hypervisor) -> Leave {
         | Hypervisor::Stratovirt
         | Hypervisor::Alioth
         | Hypervisor::Vfkit => Leave::PowerOff,
+    }
+}
+
+/// Any user of a host can connect to a guest whose vsock is the kernel's (vhost); a hypervisor's own
+/// is behind a socket file.
+fn commands(hypervisor: Hypervisor) -> Commands {
+    match hypervisor {
+        Hypervisor::Qemu | Hypervisor::Crosvm | Hypervisor::Kvmtool | Hypervisor::Stratovirt => {
+            Commands::Reserved
+        }
+        Hypervisor::CloudHypervisor
+        | Hypervisor::Firecracker
+        | Hypervisor::Alioth
+        | Hypervisor::Vfkit => Commands::Any,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use spec::Vm;
 use spec::agent::Channel;
+use spec::guest::GuestSource;
 use spec::vm::{Arch, Hypervisor, RootShare, ShareProto, StoreKind};
 
 use super::boot;
@@ -144,6 +145,10 @@ fn credentials(vm: &Vm, list: &mut List) {
 /// channel.
 fn stop(vm: &Vm, list: &mut List) {
     const REASON: &str = "a graceful stop with this hypervisor";
+    if matches!(vm.guest.source, GuestSource::Oci(_)) {
+        // Through which our init hears of the button; udev loads it for others.
+        list.optional(&["evdev"]);
+    }
     match (vm.hypervisor, vm.arch) {
         (
             Hypervisor::Qemu | Hypervisor::CloudHypervisor | Hypervisor::Crosvm | Hypervisor::Vfkit,

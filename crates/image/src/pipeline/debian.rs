@@ -67,6 +67,24 @@ pub(super) fn build(
     Ok(Parts::new(kernel, root, &entry.codename))
 }
 
+/// The kernel alone, for a guest that comes from elsewhere.
+pub(super) fn kernel(
+    vm: &Vm,
+    debian: &Debian,
+    store: &Store,
+    lock: &mut Lock,
+    context: &BuildContext,
+) -> Result<Kernel, Error> {
+    let entry = locked(vm, debian, lock, context)?;
+    let source = Source {
+        debian,
+        entry: &entry,
+        arch: debian_arch(vm.arch),
+        context,
+    };
+    source.kernel(store)
+}
+
 /// What the lock pins for a VM.
 pub(super) fn pinned<'a>(vm: &Vm, debian: &Debian, lock: &'a Lock) -> Option<&'a Entry> {
     lock.get(&lock_key(debian, debian_arch(vm.arch), Flavour::of(vm)))

@@ -52,7 +52,7 @@ pub(super) fn build(
 
 /// Runs the hook in namespaces of its own; an ordinary user is root in them, with subordinate
 /// ids as the other users.
-fn run_hook(
+pub(super) fn run_hook(
     tree: &Path,
     work: &WorkDir,
     mut instructions: Instructions,

@@ -8,6 +8,7 @@ mod directory;
 mod given;
 mod initrd;
 mod kernel;
+mod oci;
 mod root;
 mod system;
 mod vmlinux;
@@ -38,6 +39,7 @@ pub fn build(
     let parts = match &vm.guest.source {
         GuestSource::Debian(source) => debian::build(vm, source, store, lock, context)?,
         GuestSource::Directory(tree) => directory::build(vm, tree, store, context)?,
+        GuestSource::Oci(source) => oci::build(vm, source, store, lock, context)?,
         GuestSource::Given { store_disk } => given::find(vm, store_disk.as_deref())?,
     };
     system::assemble(vm, parts, store, context)
@@ -47,6 +49,6 @@ pub fn build(
 pub fn pinned<'a>(vm: &Vm, lock: &'a Lock) -> Option<&'a Entry> {
     match &vm.guest.source {
         GuestSource::Debian(source) => debian::pinned(vm, source, lock),
-        GuestSource::Directory(_) | GuestSource::Given { .. } => None,
+        GuestSource::Directory(_) | GuestSource::Oci(_) | GuestSource::Given { .. } => None,
     }
 }

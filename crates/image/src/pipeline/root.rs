@@ -93,6 +93,7 @@ fn add(
             kernel_packages: Vec::new(),
             modules: outer_modules(recipe.kernel, &work, context)?,
             debian: recipe.debian,
+            container: None,
             customisation,
             output,
         };

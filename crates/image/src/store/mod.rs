@@ -11,6 +11,7 @@ mod digest;
 mod gc;
 mod roots;
 mod staging;
+mod transfer;
 mod tree;
 
 use std::fs;
@@ -27,6 +28,7 @@ use nix::fcntl::{Flock, FlockArg};
 pub use digest::{Digest, DigestBuilder};
 pub use gc::Report;
 pub use staging::{Seal, Staging};
+pub use transfer::Carried;
 pub(crate) use tree::{remove_tree, sync};
 
 use crate::error::{Error, io_at};

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Built, missing, words};
-use crate::guest::{Debian, File, FileContent, Guest, GuestSource, User};
+use crate::guest::{Debian, File, FileContent, Guest, GuestSource, Oci, OciImage, User};
 use crate::options::form;
 use crate::read::{Definition, View};
 
 pub fn guest(definition: &Definition<'_>) -> Built<Guest> {
     let vm = definition.vm;
     Ok(Guest {
-        source: source(definition),
+        source: source(definition)?,
         root_password: vm.string("guest.rootPassword"),
         ssh_keys: vm.strings("guest.sshKeys"),
         users: vm
@@ -26,21 +26,29 @@ pub fn guest(definition: &Definition<'_>) -> Built<Guest> {
     })
 }
 
-fn source(definition: &Definition<'_>) -> GuestSource {
+fn source(definition: &Definition<'_>) -> Built<GuestSource> {
     let vm = definition.vm;
     if let Some(directory) = vm.text("guest.directory") {
-        return GuestSource::Directory(definition.beside(directory));
+        return Ok(GuestSource::Directory(definition.beside(directory)));
+    }
+    if let Some(image) = vm.text("guest.oci") {
+        let image = OciImage::parse(image, |path| definition.beside(path));
+        return Ok(GuestSource::Oci(Oci {
+            image: image.ok_or_else(|| missing("guest.oci"))?,
+            tls_verify: vm.bool("guest.ociTlsVerify"),
+            init: words::word(vm, "guest.ociInit")?,
+        }));
     }
     if definition.is_given() {
-        return GuestSource::Given {
+        return Ok(GuestSource::Given {
             store_disk: vm.path("storeDisk"),
-        };
+        });
     }
-    GuestSource::Debian(Debian {
+    Ok(GuestSource::Debian(Debian {
         suite: vm.string("guest.debian.suite").unwrap_or_default(),
         packages: vm.strings("guest.debian.packages"),
         mirror: vm.string("guest.debian.mirror"),
-    })
+    }))
 }
 
 fn user(user: View<'_>) -> User {

@@ -5,12 +5,7 @@ use crate::problem::{Kind, Problem};
 use crate::read::Definition;
 
 pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
-    if vm.vm.is_set("guest.debian") && vm.vm.is_set("guest.directory") {
-        problems.push(
-            Problem::about("guest.directory", "The guest is built from Debian already")
-                .hint("keep one of `guest.debian` and `guest.directory`"),
-        );
-    }
+    sources(vm, problems);
     if vm.vm.is_set("storeDisk") && !vm.is_given() {
         problems.push(
             Problem::about(
@@ -26,6 +21,30 @@ pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
     }
     users(vm, problems);
     files(vm, problems);
+}
+
+/// A guest is made of one thing.
+fn sources(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
+    const SOURCES: [(&str, &str); 3] = [
+        ("guest.debian", "Debian"),
+        ("guest.directory", "a directory"),
+        ("guest.oci", "a container image"),
+    ];
+    let mut set = SOURCES.iter().filter(|(option, _)| vm.vm.is_set(option));
+    if let Some((first, made_of)) = set.next() {
+        for (option, _) in set {
+            let message = format!("The guest is built from {made_of} already");
+            problems.push(
+                Problem::about(*option, message)
+                    .hint(format!("keep one of `{first}` and `{option}`")),
+            );
+        }
+    }
+    for option in ["guest.ociInit", "guest.ociTlsVerify"] {
+        if vm.vm.at(option).is_written() && !vm.vm.is_set("guest.oci") {
+            problems.push(Problem::about(option, "Has no effect without `guest.oci`"));
+        }
+    }
 }
 
 /// What would go into a guest, where there is none to build.
@@ -69,7 +88,8 @@ fn built(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
         );
     }
     // A directory or a command may bring users of its own.
-    let all_known = !vm.vm.is_set("guest.directory") && vm.vm.at("guest.run").is_empty();
+    let own_tree = vm.vm.is_set("guest.directory") || vm.vm.is_set("guest.oci");
+    let all_known = !own_tree && vm.vm.at("guest.run").is_empty();
     let autologin = vm.vm.text("guest.autologin").filter(|_| all_known);
     if let Some(name) = autologin.filter(|name| *name != "root") {
         let mut users = vm.vm.members("guest.users").map(|(name, _)| name);

@@ -8,6 +8,7 @@ use std::path::{Component, Path};
 use self::rules::{
     is_bytes, is_line, is_owner, is_package, is_ssh_key, is_unit, is_url, is_user, is_word,
 };
+use crate::guest::OciImage;
 use crate::names::{InterfaceId, MacAddr, ShareTag, VmName};
 
 /// What a text must look like.
@@ -50,6 +51,8 @@ pub enum Form {
     Suite,
     Package,
     Url,
+    /// A container image: of a registry, or on this host.
+    OciImage,
 }
 
 impl Form {
@@ -95,6 +98,10 @@ impl Form {
             Self::Identifier => "letters, digits, `-`, `_`, `.`, `:` or `/`",
             Self::Suite => "the name of a Debian release, such as `stable` or `trixie`",
             Self::Package => "the name of a Debian package, such as `openssh-server`",
+            Self::OciImage => {
+                "`REGISTRY/NAME:TAG`, `REGISTRY/NAME@DIGEST`, `oci:DIR[:TAG]`, `oci-archive:FILE`, \
+                 `docker-archive:FILE`, or the path of one of these that begins with `/` or `.`"
+            }
             Self::Url => "a URL that begins with `http://`, `https://` or `file:///`",
         }
     }
@@ -127,6 +134,7 @@ impl Form {
             Self::Suite => is_word(text, 64, b"-_.") && !text.starts_with(['-', '.']),
             Self::Package => is_package(text),
             Self::Url => is_url(text),
+            Self::OciImage => is_line(text) && OciImage::parse(text, |path| path.into()).is_some(),
         }
     }
 
@@ -147,6 +155,9 @@ impl Form {
             }
             Self::SshKey if text.ends_with(".pub") => {
                 Some("the key itself goes here, not the file that holds it")
+            }
+            Self::OciImage if !text.contains('/') => {
+                Some("the registry belongs to the name, as in `registry.example/busybox:latest`")
             }
             _ => None,
         }

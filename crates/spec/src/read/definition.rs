@@ -37,7 +37,9 @@ impl<'a> Definition<'a> {
             .vm
             .text("kernel")
             .is_some_and(|kernel| kernel.contains('/'));
-        let builds = self.vm.is_set("guest.debian") || self.vm.is_set("guest.directory");
+        let builds = ["guest.debian", "guest.directory", "guest.oci"]
+            .iter()
+            .any(|source| self.vm.is_set(source));
         own_kernel && self.vm.is_set("initrdPath") && !builds
     }
 

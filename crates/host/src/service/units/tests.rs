@@ -4,6 +4,7 @@ fn made() -> Vec<Unit> {
     units(
         Path::new("/var/lib/microvms"),
         Path::new("/usr/bin/microvm"),
+        Start::default(),
     )
     .unwrap()
 }
@@ -25,7 +26,7 @@ fn what_they_say() {
 #[case("/srv/$HOME")]
 fn paths_that_units_would_misread_are_refused(#[case] path: &str) {
     for (state, program) in [(path, "/usr/bin/microvm"), ("/var/lib/microvms", path)] {
-        let made = units(Path::new(state), Path::new(program));
+        let made = units(Path::new(state), Path::new(program), Start::default());
         assert!(matches!(made, Err(Error::Path { .. })));
     }
 }

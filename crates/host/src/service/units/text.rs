@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Error, MARK, STATE};
+use crate::service::ready::GUEST_SECONDS;
 
 /// A file to be installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +32,54 @@ pub(super) const PATHS: [&str; 12] = [
 /// Those that the host's start wants.
 pub const TARGETS: [&str; 2] = ["microvms.target", "microvm-networks.target"];
 
+/// How the host wants its VMs started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Longest that a VM may take; while it starts it asks for more, where many start at once.
+    pub timeout_secs: u32,
+    /// Whether a VM has started when its guest says so, where it can, or when it runs.
+    pub waits_for_guest: bool,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            timeout_secs: 150,
+            waits_for_guest: false,
+        }
+    }
+}
+
+impl Start {
+    /// As a line that is read back from an installed unit.
+    fn line(self) -> String {
+        let Self {
+            timeout_secs,
+            waits_for_guest,
+        } = self;
+        match waits_for_guest {
+            true => format!("Environment={GUEST_SECONDS}={timeout_secs}\n"),
+            false => String::new(),
+        }
+    }
+
+    /// What the text of a unit was made for.
+    pub(super) fn of(text: &str) -> Self {
+        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
+        let timeout = value("TimeoutStartSec=").and_then(|seconds| seconds.parse().ok());
+        Self {
+            timeout_secs: timeout.unwrap_or(Self::default().timeout_secs),
+            waits_for_guest: value(&format!("Environment={GUEST_SECONDS}=")).is_some(),
+        }
+    }
+}
+
 /// The units for a state directory, which run a `microvm` binary.
-pub fn units(state: &Path, program: &Path) -> Result<Vec<Unit>, Error> {
+pub fn units(state: &Path, program: &Path, start: Start) -> Result<Vec<Unit>, Error> {
     let (state, program) = (plain(state)?, plain(program)?);
     let helper = |what: &str, service: &str| helper(state, what, service);
     let texts = [
-        vm(state, program),
+        vm(state, program, start),
         after_networks(&helper("Tap interfaces", &taps(state, program))),
         helper(
             "Macvtap interfaces",
@@ -75,7 +118,8 @@ fn plain(path: &Path) -> Result<&str, Error> {
 /// `TimeoutStartSec` is from the first of the units that wait; while a VM starts, the program
 /// asks for more. `RestartSteps` is of systemd 254, and earlier ones pass over it. What is wrong
 /// with the definition, or missing, is so the next time too: see `docs/exit-codes.md`.
-fn vm(state: &str, program: &str) -> String {
+fn vm(state: &str, program: &str, start: Start) -> String {
+    let (timeout, guest) = (start.timeout_secs, start.line());
     format!(
         "
 [Unit]
@@ -91,10 +135,12 @@ StartLimitBurst=6
 Type=notify
 NotifyAccess=all
 ExecStart={program} host run-unit --state-dir {state} %i
+ExecStartPost=-+{program} host register --state-dir {state} %i
 ExecStop={state}/%i/booted/bin/microvm-shutdown
 ExecStop=-{program} host settle --state-dir {state} %i
+ExecStopPost=-+{program} host unregister --state-dir {state} %i
 WorkingDirectory={state}/%i
-TimeoutStartSec=150
+TimeoutStartSec={timeout}
 TimeoutStopSec=90
 KillMode=mixed
 Restart=on-failure
@@ -110,7 +156,7 @@ LimitNOFILE=1048576
 LimitMEMLOCK=infinity
 RuntimeDirectory=microvm/%i
 Environment=MICROVM_CACHE=%t/microvm/%i
-{SANDBOX}ReadWritePaths={state}/%i
+{guest}{SANDBOX}ReadWritePaths={state}/%i
 
 [Install]
 WantedBy=microvms.target

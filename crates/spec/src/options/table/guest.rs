@@ -44,6 +44,27 @@ pub const OPTIONS: &[Opt] = &[
         "A root tree of your own in place of Debian, beside the definition file where it is relative.",
     ),
     opt(
+        "guest.oci",
+        Type::Text(Form::OciImage),
+        Default::Null,
+        "\"registry.example/you/web:1.2\"",
+        "A container image in place of Debian: of a registry, or a layout or archive on this host, beside the definition file where it is relative.",
+    ),
+    opt(
+        "guest.ociInit",
+        Type::OneOf(&["auto", "image", "entrypoint"]),
+        Default::Text("auto"),
+        "\"entrypoint\"",
+        "What a container image runs: its own init (`image`), or its entrypoint below a small init of ours; `auto` takes the image's init where it has one.",
+    ),
+    opt(
+        "guest.ociTlsVerify",
+        Type::Bool,
+        Default::Bool(true),
+        "false",
+        "Whether the registry must speak HTTPS with a certificate that this host trusts.",
+    ),
+    opt(
         "guest.users",
         Type::Map {
             keys: Form::UserName,

@@ -1,8 +1,8 @@
-//! Lines of words: how the configuration is written.
+//! Lines of words: how configurations are written.
 
 use std::fmt::Write;
 
-pub(super) fn line(text: &mut String, words: &[&str]) {
+pub(crate) fn line(text: &mut String, words: &[&str]) {
     for (index, word) in words.iter().enumerate() {
         if index > 0 {
             text.push(' ');
@@ -25,7 +25,7 @@ fn escape(text: &mut String, word: &str) {
     }
 }
 
-pub(super) fn unescape(word: &str) -> Option<String> {
+pub(crate) fn unescape(word: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(word.len());
     let mut rest = word.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
