@@ -185,7 +185,7 @@ impl Definition {
 }
 
 /// What the chosen hypervisor cannot do.
-fn refusals(vm: &spec::Vm) -> Vec<Problem> {
+pub fn refusals(vm: &spec::Vm) -> Vec<Problem> {
     let refusals = backend::features::refusals(vm).into_iter();
     let problem = |refusal: Refusal| Problem {
         kind: spec::read::Kind::Unsupported,
@@ -195,14 +195,18 @@ fn refusals(vm: &spec::Vm) -> Vec<Problem> {
     refusals.map(problem).collect()
 }
 
-fn host_defaults() -> HostDefaults {
-    let arch = if cfg!(target_arch = "aarch64") {
+/// The architecture that this program was built for.
+pub fn own_arch() -> spec::vm::Arch {
+    if cfg!(target_arch = "aarch64") {
         spec::vm::Arch::Aarch64
     } else {
         spec::vm::Arch::X86_64
-    };
+    }
+}
+
+fn host_defaults() -> HostDefaults {
     HostDefaults {
-        arch,
+        arch: own_arch(),
         mem_mib: host::probe::memory_mib(Path::new("/proc")),
         cpus: std::thread::available_parallelism()
             .ok()

@@ -127,7 +127,7 @@ fn install(
     Ok(path)
 }
 
-fn write(out: &Path, entry: &Entry) -> std::io::Result<()> {
+pub fn write(out: &Path, entry: &Entry) -> std::io::Result<()> {
     let path = out.join(&entry.path);
     fs::create_dir_all(path.parent().unwrap_or(out))?;
     match &entry.content {

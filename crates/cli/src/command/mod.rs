@@ -14,6 +14,7 @@ mod init;
 mod list;
 mod logs;
 mod migrate;
+mod nix;
 mod options;
 mod pause;
 mod plan;
@@ -74,6 +75,7 @@ enum Command {
     Apply(apply::Args),
     Migrate(migrate::Args),
     Host(host::Args),
+    Nix(nix::Args),
     Status(status::Args),
     Console(console::Args),
     Shutdown(shutdown::Args),
@@ -129,6 +131,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Apply(args) => args.run(),
         Command::Migrate(args) => args.run(),
         Command::Host(args) => args.run(),
+        Command::Nix(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Console(args) => args.run(),
         Command::Shutdown(args) => args.run(),

@@ -1,0 +1,13 @@
+# The handbook as pages to read, with the options as the program's table has them.
+{ runCommand, callPackage, lib }:
+runCommand "microvm-doc" { nativeBuildInputs = [ (callPackage ./microvm.nix { }) ]; } ''
+  mkdir -p "$out"
+  cp ${../../docs}/*.md "$out/"
+  {
+    echo '# Options'
+    echo
+    echo '```'
+    microvm options
+    echo '```'
+  } > "$out/options.md"
+''
