@@ -24,6 +24,8 @@ rec {
       microvm = pkgs.callPackage ../packages/microvm.nix { };
       definition = import ../microvm/definition.nix { inherit config options lib hypervisor; };
       scripts = lib.mapAttrsToList (name: text: "--script ${lib.escapeShellArg "${name}=${pkgs.writeShellScript name text}"}") cfg.binScripts;
+      packages = pkgs.runCommand "microvm-packages" { nativeBuildInputs = [ microvm ]; }
+        "microvm nix packages --closure ${config.system.build.microvmRegistration}/store-paths --out $out";
       system = lib.optionalString (cfg.systemSymlink || !cfg.storeOnDisk) "--system ${config.system.build.toplevel}";
     in
     pkgs.runCommand "microvm-${hypervisor}-${hostName}" {
@@ -39,6 +41,6 @@ rec {
       meta.mainProgram = "microvm-run";
     } ''
       microvm nix runner --definition "$definitionPath" --name ${lib.escapeShellArg hostName} \
-        ${system} ${lib.concatStringsSep " " scripts} --out "$out"
+        ${system} --packages ${packages} ${lib.concatStringsSep " " scripts} --out "$out"
     '';
 }

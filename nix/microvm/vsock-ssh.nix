@@ -1,8 +1,8 @@
 # SSH over vsock, where the guest has both: `microvm ssh NAME` finds it there.
-{ config, lib, ... }:
+{ config, lib, pkgs, ... }:
 let
   enable = config.microvm.guest.enable && config.microvm.vsock.cid != null && config.services.openssh.enable;
-  sshd = lib.getExe' (config.services.openssh.package or config.programs.ssh.package) "sshd";
+  sshd = lib.getExe' (config.services.openssh.package or pkgs.openssh) "sshd";
 in
 lib.mkIf enable {
   boot.kernelModules = [ "vmw_vsock_virtio_transport" ];

@@ -47,6 +47,10 @@ use crate::term;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Show all that Nix says where it fails
+    #[arg(long, global = true)]
+    show_trace: bool,
 }
 
 const EXIT_CODES: &str = "\
@@ -107,7 +111,13 @@ impl Command {
 
 pub fn run() -> Result<ExitCode> {
     let arguments = crate::short::translated(std::env::args_os().collect());
-    let command = Cli::parse_from(arguments).command;
+    let Cli {
+        command,
+        show_trace,
+    } = Cli::parse_from(arguments);
+    if show_trace {
+        crate::flake::show_trace();
+    }
     if command.only_prints() {
         term::end_with_the_reader();
     }

@@ -1,6 +1,7 @@
 //! `microvm nix`: what the Nix modules call inside of their derivations. It holds the logic that
 //! they do not have: checks, plans, store disks, runner packages.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,6 +10,7 @@ use backend::features::{Feature, HYPERVISORS};
 use backend::package::{Content, Entry};
 use backend::plan::GuestFiles;
 use clap::Subcommand;
+use host::fleet::Fleet;
 use serde_json::{Map, Value, json};
 use spec::Vm;
 use spec::guest::GuestSource;
@@ -18,7 +20,9 @@ use spec::vm::{Hypervisor, StoreKind};
 
 use crate::definition::refusals;
 use crate::error::{Error, Kind, OrKind, Result};
+use crate::fleet::{self, StateDir};
 use crate::package;
+use crate::places::Places;
 use crate::term;
 
 /// What the Nix modules call when they build; see `docs/nix.md`
@@ -43,9 +47,34 @@ enum Command {
         /// Add the program `bin/NAME`, a link to PATH
         #[arg(long, value_name = "NAME=PATH", value_parser = named_path)]
         script: Vec<(String, PathBuf)>,
+        /// What the guest is made of, as `microvm nix packages` writes it
+        #[arg(long, value_name = "FILE")]
+        packages: Option<PathBuf>,
         /// Where to write it; must not be there
         #[arg(short, long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Write the names and versions of a closure's packages, by which versions of a VM are compared
+    /// where its package refers to none of them
+    Packages {
+        /// File that names the paths of the closure, one a line
+        #[arg(long, value_name = "FILE")]
+        closure: PathBuf,
+        /// Where to write them
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Install the VM of a host's configuration
+    Install {
+        name: String,
+        /// Its runner package
+        #[arg(long, value_name = "PATH")]
+        package: PathBuf,
+        /// Installed once, and from then on updated from this source
+        #[arg(long, value_name = "SOURCE")]
+        flake: Option<String>,
+        #[command(flatten)]
+        state: StateDir,
     },
     /// Check `config.microvm` as JSON, and make the store disk of a closure
     StoreDisk {
@@ -81,8 +110,22 @@ impl Args {
                 definition,
                 system,
                 script,
+                packages,
                 out,
-            } => runner(&definition.vm()?, system.as_deref(), &script, &out)?,
+            } => {
+                let vm = definition.vm()?;
+                runner(&vm, system.as_deref(), packages.as_deref(), &script, &out)?;
+            }
+            Command::Packages { closure, out } => {
+                let text = fs::read_to_string(closure).or_kind(Kind::NotFound)?;
+                fs::write(out, packages(&text)).or_kind(Kind::Storage)?;
+            }
+            Command::Install {
+                name,
+                package,
+                flake,
+                state,
+            } => install(&state.open()?, &name, &package, flake.as_deref())?,
             Command::StoreDisk {
                 definition,
                 closure,
@@ -164,7 +207,13 @@ impl Definition {
     }
 }
 
-fn runner(vm: &Vm, system: Option<&Path>, scripts: &[(String, PathBuf)], out: &Path) -> Result<()> {
+fn runner(
+    vm: &Vm,
+    system: Option<&Path>,
+    packages: Option<&Path>,
+    scripts: &[(String, PathBuf)],
+    out: &Path,
+) -> Result<()> {
     let share = out.join("share/microvm");
     fs::create_dir_all(&share).or_kind(Kind::Storage)?;
     let (GuestSource::Given { store_disk }, Some(initrd)) = (&vm.guest.source, &vm.boot.initrd)
@@ -185,6 +234,13 @@ fn runner(vm: &Vm, system: Option<&Path>, scripts: &[(String, PathBuf)], out: &P
     let system = system.unwrap_or(stands);
     let mut entries =
         backend::package::entries(vm, &files, system, &exe).or_kind(Kind::Definition)?;
+    if let Some(packages) = packages {
+        let text = fs::read_to_string(packages).or_kind(Kind::NotFound)?;
+        entries.push(Entry {
+            path: package::PACKAGES.into(),
+            content: Content::File(text),
+        });
+    }
     for (name, path) in scripts {
         entries.push(script(vm, &entries, name, path)?);
     }
@@ -192,6 +248,34 @@ fn runner(vm: &Vm, system: Option<&Path>, scripts: &[(String, PathBuf)], out: &P
         .iter()
         .try_for_each(|entry| package::write(out, entry));
     wrote.or_kind(Kind::Storage)
+}
+
+/// Those of the host's configuration alone are updated with it; those of a flake by themselves.
+fn install(fleet: &Fleet, name: &str, package: &Path, flake: Option<&str>) -> Result<()> {
+    let name = host::fleet::name(name)?;
+    fleet::keep_from_gc(fleet, &name, &Places::of_this_user())?;
+    if fleet.find(&name)?.is_none() {
+        crate::convergence::unmark(fleet, &name)?;
+        fleet.create(&name, package, flake, flake.is_none())?;
+    } else if flake.is_none() {
+        fleet.update(&name, package, None, true)?;
+    }
+    Ok(())
+}
+
+/// `NAME VERSION` a line, without the hashes that would refer to the paths.
+fn packages(closure: &str) -> String {
+    let names: BTreeSet<String> = closure.lines().filter_map(name_and_version).collect();
+    names.into_iter().collect()
+}
+
+/// Of `/nix/store/HASH-nginx-1.24.0` the line `nginx 1.24.0`; what has no version is no package.
+fn name_and_version(path: &str) -> Option<String> {
+    let (_, name) = path.rsplit('/').next()?.split_once('-')?;
+    let mut parts = name.match_indices('-').map(|(at, _)| at);
+    let is_version = |at: &usize| name[at + 1..].starts_with(|c: char| c.is_ascii_digit());
+    let at = parts.find(is_version)?;
+    Some(format!("{} {}\n", &name[..at], &name[at + 1..]))
 }
 
 /// One of `binScripts`, which cannot take the place of a program of ours.
@@ -217,5 +301,19 @@ fn named_path(text: &str) -> std::result::Result<(String, PathBuf), String> {
             Ok((name.to_owned(), path.into()))
         }
         _ => Err("NAME=PATH is accepted, with a NAME that has no `/`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("/nix/store/abc-nginx-1.24.0", Some("nginx 1.24.0\n"))]
+    #[case("/nix/store/abc-linux-6.1-modules", Some("linux 6.1-modules\n"))]
+    #[case("/nix/store/abc-unit-script", None)]
+    #[case("/nix/store/abc", None)]
+    fn packages_of_a_closure(#[case] path: &str, #[case] line: Option<&str>) {
+        assert_eq!(name_and_version(path).as_deref(), line);
     }
 }
