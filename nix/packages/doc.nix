@@ -3,11 +3,6 @@
 runCommand "microvm-doc" { nativeBuildInputs = [ (callPackage ./microvm.nix { }) ]; } ''
   mkdir -p "$out"
   cp ${../../docs}/*.md "$out/"
-  {
-    echo '# Options'
-    echo
-    echo '```'
-    microvm options
-    echo '```'
-  } > "$out/options.md"
+  microvm nix handbook > options.md
+  cmp options.md "$out/options.md"
 ''

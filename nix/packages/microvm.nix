@@ -1,5 +1,6 @@
 # The program, built from the lock file of this repository.
-{ lib, rustPlatform, pkg-config, libcap_ng, libseccomp, stdenv }:
+{ lib, rustPlatform, pkg-config, libcap_ng, libseccomp, stdenv
+, e2fsprogs, xfsprogs, btrfs-progs, dosfstools }:
 let
   root = ../..;
   manifest = lib.importTOML (root + "/Cargo.toml");
@@ -18,6 +19,8 @@ rustPlatform.buildRustPackage {
   nativeBuildInputs = [ pkg-config ];
   # The program in initrds is linked statically.
   buildInputs = [ libcap_ng libseccomp ] ++ lib.optional (stdenv.cc.libc ? static) stdenv.cc.libc.static;
+  # What makes and grows volumes, wherever it is called from.
+  MICROVM_TOOLS = lib.makeBinPath [ e2fsprogs xfsprogs btrfs-progs dosfstools ];
   meta = {
     description = "Declares, builds and runs microVMs";
     license = lib.licenses.mit;

@@ -225,6 +225,11 @@ fn changes(
 /// What a VM is made of, a line for each value; lists as one.
 fn leaves(vm: &Vm) -> BTreeMap<String, String> {
     let mut leaves = BTreeMap::new();
+    let mut vm = vm.clone();
+    // Of NixOS: another one whenever anything differs.
+    vm.boot
+        .kernel_params
+        .retain(|param| !param.starts_with("init=/nix/") && !param.starts_with("regInfo=/nix/"));
     let value = serde_json::to_value(vm).unwrap_or_default();
     collect("", &value, &mut leaves);
     leaves

@@ -2,6 +2,7 @@
 //! program. It evaluates a flake once for all VMs that a command is about.
 
 mod evaluate;
+mod hint;
 mod nix;
 mod realise;
 mod trace;

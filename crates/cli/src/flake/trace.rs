@@ -8,7 +8,8 @@ pub fn error(kind: Kind, said: &str, whole: bool) -> Error {
         true => said.trim_end().to_owned(),
         false => shortened(said),
     };
-    let error = Error::new(kind, format!("Nix: {text}"));
+    let way_out = super::hint::of(&text).map_or_else(String::new, |hint| format!("\n{hint}"));
+    let error = Error::new(kind, format!("Nix: {text}{way_out}"));
     match whole {
         true => error,
         false => error.hint("`--show-trace` shows all that Nix says"),
