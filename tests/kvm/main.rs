@@ -6,6 +6,7 @@
 mod boots;
 mod definition;
 mod devices;
+mod flake;
 mod hypervisors;
 mod life;
 mod refusals;
@@ -34,10 +35,11 @@ fn main() {
     arguments.test_threads.get_or_insert(1);
     let hypervisors = hypervisors::all().expect("`microvm hypervisors --json` answers");
     let suite = Arc::new(Suite::new(&hypervisors));
-    let trials = hypervisors
+    let mut trials: Vec<Trial> = hypervisors
         .into_iter()
         .flat_map(|hypervisor| trials(hypervisor, &suite))
         .collect();
+    trials.push(flake_trial(&suite));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Ends the KVM host: `exit` runs no destructors.
     drop(Arc::into_inner(suite));
@@ -67,6 +69,21 @@ fn trials(hypervisor: Hypervisor, suite: &Arc<Suite>) -> Vec<Trial> {
     let asked = std::env::var_os(boots::BOOTS).is_some();
     let row = asked.then_some(("boots_in_a_row", boots::in_a_row as Test));
     TESTS.into_iter().chain(row).map(trial).collect()
+}
+
+/// Of the host, not of a hypervisor.
+fn flake_trial(suite: &Arc<Suite>) -> Trial {
+    const NAME: &str = "vms_of_a_flake";
+    if let Some(why) = flake::skip_reason() {
+        return Trial::ignorable_test(NAME, move || {
+            println!("skipped: {NAME} in the KVM host: {why}");
+            Ok(Completion::ignored_with(why))
+        });
+    }
+    let suite = Arc::clone(suite);
+    Trial::test(NAME, move || {
+        flake::everything(&suite).map_err(|failure| failure.to_string().into())
+    })
 }
 
 fn skip_reason(hypervisor: &Hypervisor) -> Option<String> {

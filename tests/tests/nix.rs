@@ -1,13 +1,11 @@
 //! The flake: its outputs, its guests that boot, flakes of others that use it, and flakes as sources
 //! of the program.
 
-mod nixed;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use nixed::{Nix, Running, refused, run, said, words};
+use harness::nix::{Nix, Running, refused, run, said, words};
 
 /// An emulated guest, with a builder or two beside it.
 const BOOT: Duration = Duration::from_secs(240);

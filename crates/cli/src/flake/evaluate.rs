@@ -54,9 +54,10 @@ pub fn all(flake: &Flake, names: &[&str]) -> Result<BTreeMap<String, Runners>> {
     Ok(found)
 }
 
-/// Those of the configurations that are VMs.
+/// Those of the configurations that are VMs; one that cannot be evaluated is told of when it is.
 pub fn names(flake: &Flake) -> Result<Vec<String>> {
-    let function = "all: builtins.filter (name: all.${name} ? config.microvm.declaredRunner) \
+    let function = "all: builtins.filter (name: let is = builtins.tryEval \
+                    (all.${name} ? config.microvm.declaredRunner); in !is.success || is.value) \
                     (builtins.attrNames all)";
     let value = apply(flake, function)?;
     let names = value.as_array().into_iter().flatten();

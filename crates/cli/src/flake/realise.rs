@@ -1,5 +1,6 @@
 //! Builds by Nix, with what it is at shown, and with a root until the package is in use.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -70,6 +71,7 @@ fn failed(said: &str) -> Error {
 fn listen(stderr: Option<impl std::io::Read>) -> String {
     let progress = TermProgress::new();
     let mut said = String::new();
+    let mut log = Tail::default();
     let lines = stderr
         .into_iter()
         .flat_map(|stderr| BufReader::new(stderr).lines());
@@ -80,6 +82,7 @@ fn listen(stderr: Option<impl std::io::Read>) -> String {
             continue;
         };
         match Event::of(event) {
+            Some(Event::Log(line)) => log.push(line),
             Some(Event::Works { phase, subject }) => progress.start(phase, &subject),
             Some(Event::Message(text)) => {
                 said += &text;
@@ -88,10 +91,37 @@ fn listen(stderr: Option<impl std::io::Read>) -> String {
             None => {}
         }
     }
-    said
+    // With events for a log Nix leaves what the builder said to us.
+    log.told_after("builder for", &said)
+}
+
+/// The last lines of what builders said.
+#[derive(Default)]
+struct Tail(VecDeque<String>);
+
+impl Tail {
+    const LINES: usize = 25;
+
+    /// The lines after the first one that has a text; none where Nix has told them itself.
+    fn told_after(&self, text: &str, said: &str) -> String {
+        let Some(at) = said.find(text).filter(|_| !said.contains("log lines")) else {
+            return said.to_owned();
+        };
+        let end = said[at..].find('\n').map_or(said.len(), |end| at + end + 1);
+        let lines: String = self.0.iter().map(|line| format!("  > {line}\n")).collect();
+        format!("{}{lines}{}", &said[..end], &said[end..])
+    }
+
+    fn push(&mut self, line: String) {
+        if self.0.len() == Self::LINES {
+            self.0.pop_front();
+        }
+        self.0.push_back(line);
+    }
 }
 
 enum Event {
+    Log(String),
     Works { phase: Phase, subject: String },
     Message(String),
 }
@@ -99,6 +129,8 @@ enum Event {
 /// Kinds of Nix's activities, of its `logging.hh`.
 const FETCHES: u64 = 108;
 const BUILDS: u64 = 105;
+/// Of results.
+const LOG_LINE: u64 = 101;
 /// Of messages: what is wrong, and what is to be noticed.
 const NOTICE: u64 = 2;
 
@@ -117,6 +149,9 @@ impl Event {
                     phase,
                     subject: name_of(path),
                 })
+            }
+            "result" if event["type"].as_u64()? == LOG_LINE => {
+                Some(Self::Log(trace::plain(event["fields"][0].as_str()?)))
             }
             "msg" if event["level"].as_u64()? <= NOTICE => {
                 Some(Self::Message(trace::plain(event["msg"].as_str()?)))
@@ -148,5 +183,20 @@ mod tests {
             "{\"action\":\"msg\",\"level\":0,\"msg\":\"\\u001b[31;1merror:\\u001b[0m no\"}";
         assert!(matches!(Event::of(message), Some(Event::Message(text)) if text == "error: no"));
         assert!(Event::of(r#"{"action":"stop","id":1}"#).is_none());
+    }
+
+    #[test]
+    fn the_end_of_a_log_follows_the_builder_that_failed() {
+        let mut log = Tail::default();
+        (0..30).for_each(|number| log.push(format!("line {number}")));
+        let said = log.told_after(
+            "builder for",
+            "error: builder for 'x' failed\nerror: 1 more\n",
+        );
+        assert!(
+            said.starts_with("error: builder for 'x' failed\n  > line 5\n"),
+            "{said}"
+        );
+        assert!(said.ends_with("  > line 29\nerror: 1 more\n"), "{said}");
     }
 }

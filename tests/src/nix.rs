@@ -7,15 +7,18 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use harness::{Fleet, host};
 use tempfile::TempDir;
+
+use crate::{Fleet, host};
 
 /// Where a real nixpkgs is, to be tested against in place of the stand-in.
 const REAL: &str = "MICROVM_NIXPKGS";
 
 /// Everything below one temporary directory; what is built stays in Nix's store as garbage.
 pub struct Nix {
-    directory: TempDir,
+    directory: PathBuf,
+    /// Where the directory is to end with this.
+    temporary: Option<TempDir>,
     nixpkgs: PathBuf,
     config: String,
 }
@@ -27,9 +30,16 @@ impl Nix {
             println!("skipped: {why}");
             return None;
         }
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let temporary = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut own = Self::at(temporary.path());
+        own.temporary = Some(temporary);
+        Some(own)
+    }
+
+    /// In a directory that stays.
+    pub fn at(directory: &Path) -> Self {
         let root = repository();
-        let flake = directory.path().join("microvm");
+        let flake = directory.join("microvm");
         for part in [
             "flake.nix",
             "nix",
@@ -42,9 +52,9 @@ impl Nix {
         }
         let (nixpkgs, more) = match std::env::var_os(REAL) {
             Some(real) => (PathBuf::from(real), String::new()),
-            None => stand_in(directory.path()),
+            None => stand_in(directory),
         };
-        let registry = directory.path().join("registry.json");
+        let registry = directory.join("registry.json");
         let text = format!(
             r#"{{"version":2,"flakes":[{{"from":{{"type":"indirect","id":"nixpkgs"}},"to":{{"type":"path","path":"{}"}}}}]}}"#,
             nixpkgs.display()
@@ -55,15 +65,20 @@ impl Nix {
              flake-registry = {}\nsandbox = true\n{more}",
             registry.display()
         );
-        Some(Self {
-            directory,
+        Self {
+            directory: directory.to_owned(),
+            temporary: None,
             nixpkgs,
             config,
-        })
+        }
     }
 
     pub fn path(&self) -> &Path {
-        self.directory.path()
+        &self.directory
+    }
+
+    pub fn nixpkgs_path(&self) -> &Path {
+        &self.nixpkgs
     }
 
     /// The flake of this repository, as `path:` has it.
@@ -144,7 +159,8 @@ impl Nix {
         command
     }
 
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    /// Another of Nix's programs.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let home = self.path().join("home");
         std::fs::create_dir_all(&home).expect("it can be made");
         let mut command = Command::new(program);
@@ -162,6 +178,9 @@ impl Nix {
 impl Drop for Nix {
     /// Roots that installed VMs have in Nix's own directory.
     fn drop(&mut self) {
+        if self.temporary.is_none() {
+            return;
+        }
         let own = self.path().display().to_string().replace('/', "%");
         let roots = std::fs::read_dir("/nix/var/nix/gcroots/microvm");
         for root in roots.into_iter().flatten().flatten() {
@@ -324,9 +343,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let group = i32::try_from(self.child.id()).expect("a process number");
-        let _ = nix::sys::signal::killpg(
-            nix::unistd::Pid::from_raw(group),
-            nix::sys::signal::Signal::SIGKILL,
+        let _ = ::nix::sys::signal::killpg(
+            ::nix::unistd::Pid::from_raw(group),
+            ::nix::sys::signal::Signal::SIGKILL,
         );
         let _ = self.child.wait();
     }
