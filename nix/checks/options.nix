@@ -43,7 +43,7 @@ let
         "${name}: the default is ${show (option.default or "none")}, not ${theirs.default}"
       ++ lib.optional (required && option ? default && !lib.elem name [ "microvm.storeDisk" "microvm.bootDisk" "microvm.deploy.installOnHost" ])
         "${name}: there is a default, ${show option.default}, where there should be none";
-  more = lib.subtractLists (lib.attrNames theirs) (lib.attrNames ours);
+  more = lib.subtractLists (lib.attrNames theirs ++ [ "microvm.guest.storeClosure" ]) (lib.attrNames ours);
   undescribed = lib.attrNames (lib.filterAttrs (_: option: option.description or "" == "") ours);
 
   problems = lib.concatLists (lib.mapAttrsToList compare theirs)

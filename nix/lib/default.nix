@@ -17,12 +17,15 @@ rec {
       (lib.drop (if storeOnDisk then 1 else 0) lib.strings.lowerChars);
 
   # The runner package of a guest for a hypervisor.
-  buildRunner = { config, options, pkgs, hypervisor ? config.microvm.hypervisor }:
+  buildRunner = { config, options, pkgs, guestPlatform ? pkgs.stdenv.hostPlatform, hypervisor ? config.microvm.hypervisor }:
     let
       cfg = config.microvm;
       inherit (config.networking) hostName;
       microvm = pkgs.callPackage ../packages/microvm.nix { };
-      definition = import ../microvm/definition.nix { inherit config options lib hypervisor; };
+      definition = import ../microvm/definition.nix {
+        inherit config options lib hypervisor;
+        arch = guestPlatform.parsed.cpu.name;
+      };
       scripts = lib.mapAttrsToList (name: text: "--script ${lib.escapeShellArg "${name}=${pkgs.writeShellScript name text}"}") cfg.binScripts;
       packages = pkgs.runCommand "microvm-packages" { nativeBuildInputs = [ microvm ]; }
         "microvm nix packages --closure ${config.system.build.microvmRegistration}/store-paths --out $out";

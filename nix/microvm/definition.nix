@@ -1,10 +1,13 @@
 # `config.microvm` as the program reads it: what was set, and the parts of the guest. What was not
 # set has the program's own default.
-{ config, options, lib, hypervisor ? config.microvm.hypervisor }:
+{ config, options, lib, arch, hypervisor ? config.microvm.hypervisor }:
 let
   cfg = config.microvm;
   table = (lib.importJSON ../options/table.json).options;
   hypervisors = import ../lib/hypervisors.nix;
+
+  # Not those of a host, which may be the same machine.
+  ofGuest = lib.unique (map (name: lib.head (lib.splitString "." name)) (lib.attrNames table));
 
   isSet = option: option.isDefined && option.highestPrio < 1500;
   # What the Nix side alone acts on, and what belongs to other hypervisors.
@@ -18,7 +21,8 @@ let
   setOf = path: options: values: lib.concatMapAttrs (name: option:
     let here = path ++ [ name ];
     in
-    if lib.isOption option then lib.optionalAttrs (isGiven here && isSet option) { ${name} = given name values.${name}; }
+    if path == [ ] && !lib.elem name ofGuest then { }
+    else if lib.isOption option then lib.optionalAttrs (isGiven here && isSet option) { ${name} = given name values.${name}; }
     else
       let inner = setOf here option values.${name};
       in lib.optionalAttrs (inner != { }) { ${name} = inner; }) options;
@@ -41,5 +45,5 @@ own // {
   kernel = "${cfg.kernel}";
   initrdPath = cfg.initrdPath;
   kernelParams = map param cfg.kernelParams;
-  guest = { inherit (cfg.guest) enable; arch = config.nixpkgs.hostPlatform.parsed.cpu.name or (lib.head (lib.splitString "-" config.nixpkgs.hostPlatform.system)); };
+  guest = { inherit (cfg.guest) enable; inherit arch; } // own.guest or { };
 } // lib.optionalAttrs cfg.storeOnDisk { storeDisk = cfg.storeDisk; }

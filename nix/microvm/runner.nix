@@ -1,5 +1,5 @@
 # Runner packages, written by the program inside of the derivation.
-{ config, options, lib, ... }:
+{ config, options, lib, pkgs, ... }:
 let
   cfg = config.microvm;
   host = cfg.vmHostPackages;
@@ -7,7 +7,7 @@ let
 in
 {
   microvm = {
-    runner = lib.genAttrs hypervisors (hypervisor: buildRunner { inherit config options hypervisor; pkgs = host; });
+    runner = lib.genAttrs hypervisors (hypervisor: buildRunner { inherit config options hypervisor; pkgs = host; guestPlatform = pkgs.stdenv.hostPlatform; });
     declaredRunner = lib.mkDefault cfg.runner.${cfg.hypervisor};
   };
 }

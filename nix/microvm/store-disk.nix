@@ -16,6 +16,8 @@ in
 {
   # What registers the closure in the guest's own Nix database.
   system.build.microvmRegistration = pkgs.closureInfo { rootPaths = [ config.system.build.toplevel ]; };
+  # For `microvm.guest.storeClosure`: the system, and what registers it.
+  system.build.microvmClosure = "${closure}/store-paths";
 
   microvm.storeDisk = lib.mkDefault (host.runCommand "microvm-store-disk.${cfg.storeDiskType}" {
     nativeBuildInputs = [ microvm host.erofs-utils host.squashfsTools ];

@@ -8,7 +8,7 @@ let
   defaults = import ./defaults.nix { inherit config lib pkgs; };
 
   # What only guests without Nix have is not an option here.
-  isOurs = name: lib.hasPrefix "guest." name && name != "guest.enable";
+  isOurs = name: lib.hasPrefix "guest." name && !lib.elem name [ "guest.enable" "guest.storeClosure" ];
   rows = lib.filterAttrs (name: _: !isOurs name) table.options;
 
   # Part of a name to a tree: { row; children; } at each place.

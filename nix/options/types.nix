@@ -48,6 +48,7 @@ in
   "shares.*.source" = types.nonEmptyStr;
   "volumes.*.fsType" = types.str;
   "guest.enable" = types.bool;
+  "guest.storeClosure" = types.nullOr path;
   "firecracker.cpu" = types.nullOr types.attrs;
   "firecracker.extraConfig" = types.submodule { freeformType = (pkgs.formats.json { }).type; };
 }

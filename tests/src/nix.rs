@@ -65,12 +65,33 @@ impl Nix {
              flake-registry = {}\nsandbox = true\n{more}",
             registry.display()
         );
-        Self {
+        let own = Self {
             directory: directory.to_owned(),
             temporary: None,
             nixpkgs,
             config,
-        }
+        };
+        own.lock(&flake);
+        own
+    }
+
+    /// Writes the lock file that a release has, with nixpkgs where it is here.
+    fn lock(&self, flake: &Path) {
+        let nixpkgs = format!("path:{}", self.nixpkgs.display());
+        let found = said(self.nix(&["flake", "metadata", "--json", &nixpkgs]));
+        let found: serde_json::Value = serde_json::from_str(&found).expect("it is JSON");
+        let original = serde_json::json!({
+            "type": "github", "owner": "NixOS", "repo": "nixpkgs", "ref": "nixos-unstable",
+        });
+        let lock = serde_json::json!({
+            "version": 7,
+            "root": "root",
+            "nodes": {
+                "root": { "inputs": { "nixpkgs": "nixpkgs" } },
+                "nixpkgs": { "locked": found["locked"], "original": original },
+            },
+        });
+        std::fs::write(flake.join("flake.lock"), lock.to_string()).expect("it can be written");
     }
 
     pub fn path(&self) -> &Path {

@@ -125,6 +125,16 @@ fn packages_of_the_flake_build() {
 }
 
 #[test]
+fn programs_of_the_flake_evaluate() {
+    let Some(own) = Nix::new() else { return };
+    for app in ["vm", "qemu-vnc", "graphics", "waypipe-client"] {
+        let app = format!("{}#apps.x86_64-linux.{app}.program", own.flake());
+        let program = said(nix(&own, &["eval", "--raw", &app], own.nixpkgs()));
+        assert!(program.starts_with("/nix/store/"), "{program}");
+    }
+}
+
+#[test]
 fn the_template_runs_unchanged() {
     let Some(own) = Nix::new() else { return };
     own.register();
@@ -436,6 +446,44 @@ fn packages_of_microvm_nix_run() {
     said(own.microvm(&format!("create theirs -f {flake}")));
     assert!(said(own.microvm("list")).contains("theirs"));
     said(own.microvm("remove --yes theirs"));
+}
+
+/// The host's store over virtiofs, and of it what is the guest's.
+const NARROW: &str = r#"
+  microvm.cpu = "max";
+  microvm.shares = [ { proto = "virtiofs"; tag = "ro-store"; source = "/nix/store"; mountPoint = "/nix/.ro-store"; } ];
+  microvm.guest.storeClosure = config.system.build.microvmClosure;
+  systemd.services.say = {
+    wantedBy = [ "multi-user.target" ];
+    serviceConfig.Type = "oneshot";
+    script = ''
+      echo "seen are $(ls /nix/store | wc -l) of $(ls /nix/store | grep -c -e linux- -e qemu)" > /dev/console
+      touch /nix/store/new 2>/dev/null || echo "the store is read-only" > /dev/console
+      poweroff -f
+    '';
+  };
+"#;
+
+#[test]
+fn a_shared_store_shows_the_closure_alone() {
+    let Some(own) = Nix::new() else { return };
+    own.register();
+    let flake = one(&own, "narrow", NARROW);
+    let list = format!("{flake}#nixosConfigurations.web.config.system.build.microvmClosure");
+    let list = said(own.nix(&["eval", "--raw", &list]));
+    let state = own.path().join("state");
+    std::fs::create_dir(&state).expect("it can be made");
+    let line = format!("run {flake}#web --state-dir {}", state.display());
+    let text = words(&run(&mut own.microvm(&line)));
+    let count = std::fs::read_to_string(list)
+        .expect("it was built")
+        .lines()
+        .count();
+    assert!(
+        text.contains(&format!("seen are {count} of 0")),
+        "not {count}:\n{text}"
+    );
+    assert!(text.contains("the store is read-only"), "{text}");
 }
 
 /// The database of a writable store outlives its guest.

@@ -125,6 +125,7 @@ let
     concatMapAttrs = f: set: lists.foldl' (all: more: all // more) { } (mapAttrsToList f set);
     filterAttrs = condition: set: removeAttrs set (lists.filter (name: !condition name set.${name}) (attrNames set));
     genAttrs = names: f: listToAttrs (map (name: nameValuePair name (f name)) names);
+    getAttrs = names: set: genAttrs names (name: set.${name});
     genAttrs' = items: f: listToAttrs (map f items);
     optionalAttrs = condition: set: if condition then set else { };
     attrByPath = path: default: set:

@@ -126,7 +126,12 @@ let
         in lib.mapAttrs (name: lib.mergeDefinitions (loc ++ [ name ]) type) present;
       subOptions = prefix: type.getSubOptions (prefix ++ [ "<name>" ]);
     };
-    lazyAttrsOf = type: types.attrsOf type // { name = "lazyAttrsOf"; };
+    # Values are not looked at to tell whether they are there: they may need each other.
+    lazyAttrsOf = type: types.attrsOf type // {
+      name = "lazyAttrsOf";
+      merge = loc: defs: lib.mapAttrs (name: lib.mergeDefinitions (loc ++ [ name ]) type)
+        (builtins.zipAttrsWith (_: parts: parts) (lib.pushedDown defs));
+    };
     submodule = modules: types.submoduleWith { modules = lib.toList modules; };
     submoduleWith = { modules, specialArgs ? { }, shorthandOnlyDefinesConfig ? true, ... }:
       let

@@ -17,7 +17,7 @@ let
   mounts = lib.sort (a: b: depth a < depth b) late;
 
   init = pkgs.writeShellScript "init" ''
-    export PATH=${pkgs.busybox}/bin
+    export PATH=${pkgs.busybox}/bin HOME=/root USER=root
     for each in "proc /proc" "sysfs /sys" "devtmpfs /dev" "tmpfs /run" "tmpfs /tmp"; do
       set -- $each
       mkdir -p $2
@@ -45,6 +45,7 @@ in
   boot.kernelPackages = lib.mkDefault pkgs.linuxPackages;
   nix.package = lib.mkDefault pkgs.nix;
   environment.etc."acpi/PWRF/00000080".text = "#!/bin/sh\npoweroff -f\n";
+  environment.etc."passwd".text = "root:x:0:0:root:/root:/bin/sh\n";
   environment.etc."hostname".text = config.networking.hostName;
 
   system.build.etc = pkgs.runCommand "etc" { } ''
