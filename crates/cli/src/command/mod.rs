@@ -79,6 +79,7 @@ enum Command {
     Apply(apply::Args),
     Migrate(migrate::Args),
     Host(host::Args),
+    #[command(hide = true)]
     Nix(nix::Args),
     Status(status::Args),
     Console(console::Args),

@@ -20,7 +20,7 @@ use crate::fleet::{self, StateDir};
 use crate::places::Places;
 use crate::term;
 
-/// What the Nix modules call when they build; see `docs/nix.md`
+/// What the Nix modules call when they build
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
