@@ -93,3 +93,56 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// A thread has a namespace of its own, so the others go on seeing everything.
+    #[test]
+    fn what_is_not_named_is_not_seen() {
+        if !crate::user::is_root() {
+            println!("skipped: only root can bind files");
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let store = root.path().join("store");
+        fs::create_dir_all(store.join("a/inner")).unwrap();
+        fs::create_dir_all(store.join("secret")).unwrap();
+        fs::write(store.join("c"), "text").unwrap();
+        symlink("a/inner", store.join("d")).unwrap();
+        let list = root.path().join("list");
+        let lines = ["a", "c", "d"].map(|name| format!("{}\n", store.join(name).display()));
+        fs::write(&list, lines.concat()).unwrap();
+        let inside = store.clone();
+        let seen = std::thread::spawn(move || {
+            narrow(&inside, &list).unwrap();
+            let text = fs::read_to_string(inside.join("c")).unwrap();
+            let write = fs::write(inside.join("new"), "").is_err();
+            (names(&inside), names(&inside.join("d/..")), text, write)
+        });
+        let (top, below, text, refuses) = seen.join().unwrap();
+        assert_eq!(top, ["a", "c", "d"]);
+        assert_eq!(
+            (below, text.as_str(), refuses),
+            (vec!["inner".to_owned()], "text", true)
+        );
+        assert_eq!(names(&store), ["a", "c", "d", "secret"]);
+    }
+
+    #[test]
+    fn paths_of_elsewhere_are_refused() {
+        assert!(name_in(Path::new("/nix/store"), "/nix/store/a").is_ok());
+        for line in ["/nix/store/a/b", "/etc/passwd", "/nix/store/..", "a"] {
+            assert!(name_in(Path::new("/nix/store"), line).is_err(), "{line}");
+        }
+    }
+}
