@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BIN = target/release/microvm
 
-.PHONY: run test bench build deps test-deps install fmt clean
+.PHONY: run test test-nixpkgs bench build deps test-deps install fmt clean
 
 run: build ## Build, and boot the example guest on the best hypervisor at hand
 	mkdir -p target/run
@@ -19,6 +19,11 @@ test-deps:
 
 test: test-deps ## Everything: style, unit tests, snapshots, real boots, Nix
 	bash scripts/test
+
+test-nixpkgs: test-deps ## The flake against a real nixpkgs: make test-nixpkgs NIXPKGS=/path
+	@test -e "$(NIXPKGS)/flake.nix" || { echo "NIXPKGS is the path of a nixpkgs" >&2; exit 2; }
+	$(CARGO) build --workspace --locked
+	MICROVM_NIXPKGS=$(abspath $(NIXPKGS)) $(CARGO) test --locked -p tests --test nix -- --nocapture
 
 bench: build test-deps
 	$(CARGO) run --release --locked -p tests --bin bench

@@ -6,6 +6,7 @@
 mod boots;
 mod definition;
 mod devices;
+mod flake;
 mod hypervisors;
 mod life;
 mod network;
@@ -36,11 +37,12 @@ fn main() {
     let hypervisors = hypervisors::all().expect("`microvm hypervisors --json` answers");
     let suite = Arc::new(Suite::new(&hypervisors));
     let network = network_trial(&hypervisors, &suite);
-    let trials = hypervisors
+    let mut trials: Vec<Trial> = hypervisors
         .into_iter()
         .flat_map(|hypervisor| trials(hypervisor, &suite))
         .chain([network])
         .collect();
+    trials.push(flake_trial(&suite));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Ends the KVM host: `exit` runs no destructors.
     drop(Arc::into_inner(suite));
@@ -92,6 +94,21 @@ fn network_trial(hypervisors: &[Hypervisor], suite: &Arc<Suite>) -> Trial {
                 eprintln!("{name}: {failure}");
                 failure.to_string().into()
             })
+    })
+}
+
+/// Of the host, not of a hypervisor.
+fn flake_trial(suite: &Arc<Suite>) -> Trial {
+    const NAME: &str = "vms_of_a_flake";
+    if let Some(why) = flake::skip_reason() {
+        return Trial::ignorable_test(NAME, move || {
+            println!("skipped: {NAME} in the KVM host: {why}");
+            Ok(Completion::ignored_with(why))
+        });
+    }
+    let suite = Arc::clone(suite);
+    Trial::test(NAME, move || {
+        flake::everything(&suite).map_err(|failure| failure.to_string().into())
     })
 }
 

@@ -60,7 +60,14 @@ impl Suite {
         let store = fleet::kept_directory().join("store");
         std::fs::create_dir_all(&store)?;
         let own = self.microvm.parent().ok_or("the program has a directory")?;
-        let shares = [("microvm", own), ("programs", &programs), ("store", &store)];
+        let flake = flake_directory();
+        std::fs::create_dir_all(&flake)?;
+        let shares = [
+            ("microvm", own),
+            ("programs", &programs),
+            ("store", &store),
+            ("flake", &flake),
+        ];
         KvmHost::start(HOST, &shares.map(|(tag, path)| Shared { tag, path }))
     }
 
@@ -182,4 +189,9 @@ pub fn no_socket_is_left(host: &KvmHost, place: &Place) -> Outcome {
     let left = host.run(&format!("find {} -type s", place.state))?;
     harness::check!(left.is_empty(), "sockets were left behind: {left}");
     Ok(())
+}
+
+/// Flakes that the KVM host sees.
+pub fn flake_directory() -> PathBuf {
+    fleet::kept_directory().join("flake")
 }

@@ -7,6 +7,7 @@ pub mod guest;
 pub mod host;
 pub mod kvm_host;
 pub mod nested;
+pub mod nix;
 pub mod ssh;
 pub mod sshd;
 

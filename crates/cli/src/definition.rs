@@ -185,7 +185,7 @@ impl Definition {
 }
 
 /// What the chosen hypervisor cannot do.
-fn refusals(vm: &spec::Vm) -> Vec<Problem> {
+pub fn refusals(vm: &spec::Vm) -> Vec<Problem> {
     let refusals = backend::features::refusals(vm).into_iter();
     let problem = |refusal: Refusal| Problem {
         kind: spec::read::Kind::Unsupported,
@@ -195,14 +195,18 @@ fn refusals(vm: &spec::Vm) -> Vec<Problem> {
     refusals.map(problem).collect()
 }
 
-fn host_defaults() -> HostDefaults {
-    let arch = if cfg!(target_arch = "aarch64") {
+/// The architecture that this program was built for.
+pub fn own_arch() -> spec::vm::Arch {
+    if cfg!(target_arch = "aarch64") {
         spec::vm::Arch::Aarch64
     } else {
         spec::vm::Arch::X86_64
-    };
+    }
+}
+
+fn host_defaults() -> HostDefaults {
     HostDefaults {
-        arch,
+        arch: own_arch(),
         mem_mib: host::probe::memory_mib(Path::new("/proc")),
         cpus: std::thread::available_parallelism()
             .ok()
@@ -224,32 +228,33 @@ fn file_in(directory: &Path, shown: &Path) -> Result<PathBuf> {
             shown.display()
         ),
     );
-    if directory.join("flake.nix").is_file() {
-        return Err(
-            error.hint("there is a `flake.nix`, but this version of microvm does not build flakes")
-        );
-    }
     Err(error.hint("`microvm init` writes one that runs as it is"))
 }
 
-fn look_up(name: &str, places: &Places) -> Result<Source> {
+/// What a name stands for; `None` for one that is not known here.
+pub fn registered(name: &str, places: &Places) -> Result<Option<Source>> {
     let registry = Registry::open(&places.config)?;
-    if let Some(source) = registry.get(name) {
-        let reference: crate::reference::Reference = source.parse().or_kind(Kind::Definition)?;
-        return match reference.source {
-            Source::Registry(other) if other == BUILT_IN => Ok(Source::BuiltIn),
-            Source::Registry(other) => Err(Error::new(
-                Kind::Definition,
-                format!(
-                    "The registry's `{name}` stands for another name, `{other}`; it must stand for a source"
-                ),
-            )),
-            source => Ok(source),
-        };
+    let Some(source) = registry.get(name) else {
+        return Ok((name == BUILT_IN).then_some(Source::BuiltIn));
+    };
+    let reference: crate::reference::Reference = source.parse().or_kind(Kind::Definition)?;
+    match reference.source {
+        Source::Registry(other) if other == BUILT_IN => Ok(Some(Source::BuiltIn)),
+        Source::Registry(other) => Err(Error::new(
+            Kind::Definition,
+            format!(
+                "The registry's `{name}` stands for another name, `{other}`; it must stand for a source"
+            ),
+        )),
+        source => Ok(Some(source)),
     }
-    if name == BUILT_IN {
-        return Ok(Source::BuiltIn);
+}
+
+fn look_up(name: &str, places: &Places) -> Result<Source> {
+    if let Some(source) = registered(name, places)? {
+        return Ok(source);
     }
+    let registry = Registry::open(&places.config)?;
     let known: Vec<&str> = std::iter::once(BUILT_IN).chain(registry.names()).collect();
     Err(Error::new(
         Kind::NotFound,

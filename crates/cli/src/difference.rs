@@ -17,6 +17,8 @@ pub struct Difference {
     pub options: Vec<(String, Option<String>, Option<String>)>,
     /// Package, its version before and after.
     pub packages: Vec<(String, Option<String>, Option<String>)>,
+    /// What Nix says of two closures, a package a line.
+    pub closures: Vec<String>,
     /// Of the guest's files, in bytes, before and after.
     pub size: Option<(u64, u64)>,
     /// Whether something differs that is none of those: the kernel's image, this program.
@@ -35,11 +37,23 @@ impl Difference {
         let mut difference = Self {
             options: options(&old.vm, &new.vm),
             packages: changes(&packages_of(before), &packages_of(after)),
+            closures: closures(before, after),
             size: Some((size(&old), size(&new))).filter(|(old, new)| old != new),
             other: false,
         };
         difference.other = difference.is_empty() && before != after;
         difference
+    }
+
+    /// Between a package and one that need not be built.
+    pub fn to_package(before: &Path, after: &Path) -> Self {
+        match after.exists() {
+            true => Self::between(before, after),
+            false => Self {
+                other: before != after,
+                ..Self::default()
+            },
+        }
     }
 
     /// Between a package and a definition that is not built; of packages only where they are
@@ -59,20 +73,28 @@ impl Difference {
         Self {
             options: options(&old.vm, vm),
             packages: pinned.map_or_else(Vec::new, |new| changes(&packages_of(before), &new)),
+            closures: Vec::new(),
             size: None,
             other: false,
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.options.is_empty() && self.packages.is_empty() && self.size.is_none() && !self.other
+        self.options.is_empty()
+            && self.packages.is_empty()
+            && self.closures.is_empty()
+            && self.size.is_none()
+            && !self.other
     }
 
     /// `options and packages`
     pub fn sorts(&self) -> String {
         let sorts = [
             (!self.options.is_empty(), "options"),
-            (!self.packages.is_empty(), "packages"),
+            (
+                !self.packages.is_empty() || !self.closures.is_empty(),
+                "packages",
+            ),
             (self.size.is_some(), "size"),
             (self.other, "build"),
         ];
@@ -96,6 +118,7 @@ impl Difference {
         serde_json::json!({
             "options": rows(&self.options),
             "packages": rows(&self.packages),
+            "closures": self.closures,
             "sizeBefore": self.size.map(|(before, _)| before),
             "sizeAfter": self.size.map(|(_, after)| after),
             "other": self.other,
@@ -121,6 +144,9 @@ impl fmt::Display for Difference {
         if self.packages.len() > SHOWN {
             writeln!(f, "  … and {} packages more", self.packages.len() - SHOWN)?;
         }
+        for line in &self.closures {
+            writeln!(f, "  {line}")?;
+        }
         if let Some((before, after)) = self.size {
             writeln!(f, "  size: {} -> {}", mib(before), mib(after))?;
         }
@@ -131,6 +157,15 @@ impl fmt::Display for Difference {
             )?;
         }
         Ok(())
+    }
+}
+
+/// What Nix says of the closures of two packages in its store; nothing where one is elsewhere.
+fn closures(before: &Path, after: &Path) -> Vec<String> {
+    let in_store = |path: &Path| path.starts_with("/nix/store");
+    match in_store(before) && in_store(after) && before != after {
+        true => crate::flake::diff_closures(before, after),
+        false => Vec::new(),
     }
 }
 
@@ -190,6 +225,11 @@ fn changes(
 /// What a VM is made of, a line for each value; lists as one.
 fn leaves(vm: &Vm) -> BTreeMap<String, String> {
     let mut leaves = BTreeMap::new();
+    let mut vm = vm.clone();
+    // Of NixOS: another one whenever anything differs.
+    vm.boot
+        .kernel_params
+        .retain(|param| !param.starts_with("init=/nix/") && !param.starts_with("regInfo=/nix/"));
     let value = serde_json::to_value(vm).unwrap_or_default();
     collect("", &value, &mut leaves);
     leaves

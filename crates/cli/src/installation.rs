@@ -1,5 +1,6 @@
 //! From a source to what is installed under a name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use host::fleet::Fleet;
@@ -9,6 +10,7 @@ use spec::names::VmName;
 use crate::definition::Definition;
 use crate::difference::Difference;
 use crate::error::{Error, Kind, OrKind, Result};
+use crate::flake::{Flake, Realised};
 use crate::package;
 use crate::places::Places;
 use crate::reference::{Reference, Source};
@@ -38,6 +40,8 @@ pub struct Inline {
 pub struct Ready {
     pub path: PathBuf,
     store: Store,
+    /// Of a flake: Nix keeps it until it is installed.
+    _kept: Option<Realised>,
 }
 
 impl Origin {
@@ -112,7 +116,22 @@ impl Origin {
         if let Some(path) = self.package() {
             is_called(&path, name)?;
             let store = Store::open(&places.store)?;
-            return Ok(Ready { path, store });
+            return Ok(Ready {
+                path,
+                store,
+                _kept: None,
+            });
+        }
+        if let Some(flake) = self.flake(places)? {
+            if update {
+                flake.update_inputs()?;
+            }
+            let built = flake.build_named(name, places)?;
+            return Ok(Ready {
+                path: built.path.clone(),
+                store: Store::open(&places.store)?,
+                _kept: Some(built),
+            });
         }
         let definition = self.definition(places)?;
         let vm = definition.vm(Some(name))?;
@@ -120,6 +139,7 @@ impl Origin {
         Ok(Ready {
             path: built.path,
             store: built.store,
+            _kept: None,
         })
     }
 
@@ -133,6 +153,9 @@ impl Origin {
         if let Some(path) = self.package() {
             return Ok(Difference::between(installed, &path));
         }
+        if let Some(flake) = self.flake(places)? {
+            return Ok(Difference::to_package(installed, &flake.runner(name)?.out));
+        }
         let definition = self.definition(places)?;
         let vm = definition.vm(Some(name))?;
         let lock = image::Lock::load(&definition.lock)?;
@@ -145,9 +168,34 @@ impl Origin {
 
     /// Whether it has a VM of that name that can be built.
     pub fn check(&self, name: &VmName, places: &Places) -> Result<()> {
-        match self.package() {
-            Some(path) => is_called(&path, name),
+        if let Some(path) = self.package() {
+            return is_called(&path, name);
+        }
+        match self.flake(places)? {
+            Some(flake) => flake.runner(name).map(drop),
             None => self.definition(places)?.vm(Some(name)).map(drop),
+        }
+    }
+
+    /// The flake that it is.
+    fn flake(&self, places: &Places) -> Result<Option<Flake>> {
+        match self {
+            Self::Source { source, .. } => Flake::of(source, places),
+            Self::Inline(_) => Ok(None),
+        }
+    }
+
+    /// Evaluates each flake once for all VMs that come from it. What is wrong there is told with
+    /// the VM that it is about.
+    pub fn prepare(origins: &[(VmName, Self)], places: &Places) {
+        let mut flakes: BTreeMap<Flake, Vec<&str>> = BTreeMap::new();
+        for (name, origin) in origins {
+            if let Ok(Some(flake)) = origin.flake(places) {
+                flakes.entry(flake).or_default().push(name);
+            }
+        }
+        for (flake, names) in flakes.iter().filter(|(_, names)| names.len() > 1) {
+            let _ = flake.prepare(names);
         }
     }
 

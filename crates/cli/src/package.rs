@@ -22,6 +22,12 @@ use crate::reference::{Reference, Source};
 /// Where a package says what it runs.
 pub const SPEC: &str = "share/microvm/spec.json";
 
+/// Link to the guest's system.
+pub const SYSTEM: &str = "share/microvm/system";
+
+/// What every package has, whoever made it.
+const RUN: &str = "bin/microvm-run";
+
 /// A runner package in the store; safe from collection while it is held.
 pub struct Package {
     pub vm: Vm,
@@ -148,7 +154,7 @@ fn install(
     Ok(path)
 }
 
-fn write(out: &Path, entry: &Entry) -> std::io::Result<()> {
+pub fn write(out: &Path, entry: &Entry) -> std::io::Result<()> {
     let path = out.join(&entry.path);
     fs::create_dir_all(path.parent().unwrap_or(out))?;
     match &entry.content {
@@ -157,20 +163,25 @@ fn write(out: &Path, entry: &Entry) -> std::io::Result<()> {
     }
 }
 
+/// Refuses what is no link.
+pub fn is_free(link: &Path) -> Result<()> {
+    if !fs::symlink_metadata(link).is_ok_and(|metadata| !metadata.is_symlink()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Busy,
+        format!(
+            "`{}` is there and is no link; it was not touched",
+            link.display()
+        ),
+    )
+    .hint("`-o LINK` names another place, `--no-link` makes no link"))
+}
+
 /// Makes a link that leads to a package and keeps it; one that is there is replaced at once,
 /// anything else is left alone.
 pub fn link(package: &Package, link: &Path) -> Result<()> {
-    let is_other = fs::symlink_metadata(link).is_ok_and(|metadata| !metadata.is_symlink());
-    if is_other {
-        return Err(Error::new(
-            Kind::Busy,
-            format!(
-                "`{}` is there and is no link; it was not touched",
-                link.display()
-            ),
-        )
-        .hint("`-o LINK` names another place, `--no-link` makes no link"));
-    }
+    is_free(link)?;
     let mut beside = link.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     let cannot = |error: std::io::Error| {
@@ -190,7 +201,7 @@ pub fn link(package: &Package, link: &Path) -> Result<()> {
 /// The package where a reference is the path of one.
 pub fn of_path(reference: &Reference) -> Option<PathBuf> {
     match (&reference.source, &reference.name) {
-        (Source::Path(path), None) if path.join(SPEC).is_file() => path.canonicalize().ok(),
+        (Source::Path(path), None) if path.join(RUN).exists() => path.canonicalize().ok(),
         _ => None,
     }
 }

@@ -28,9 +28,13 @@ pub fn find(program: &str) -> Result<PathBuf, NotInstalled> {
     })
 }
 
-/// Directories of a PATH, then those of system programs.
+/// Directories that were named when this program was built: a Nix package brings its programs so.
+const BUILT_WITH: Option<&str> = option_env!("MICROVM_TOOLS");
+
+/// Directories of a PATH, then those that this program was built with, and of system programs.
 pub fn directories(path: OsString) -> Vec<PathBuf> {
     std::env::split_paths(&path)
+        .chain(std::env::split_paths(BUILT_WITH.unwrap_or_default()))
         .filter(|directory| directory.is_absolute())
         .chain(SYSTEM.map(PathBuf::from))
         .collect()

@@ -96,6 +96,8 @@ pub struct Served {
     pub source: PathBuf,
     /// As for `source`.
     pub socket: PathBuf,
+    /// File that names what is seen of the source, where that is not all.
+    pub only: Option<PathBuf>,
     pub cache: ShareCache,
     pub posix_acl: bool,
     pub access: Access,
@@ -195,6 +197,11 @@ fn declared(vm: &Vm, share: &spec::vm::Share) -> Option<Served> {
         tag: share.tag.to_string(),
         source: share.source.clone(),
         socket: socket.clone(),
+        only: vm
+            .store
+            .closure
+            .clone()
+            .filter(|_| share.source == Path::new("/nix/store")),
         cache: *cache,
         posix_acl: *posix_acl,
         access: share.access,
@@ -214,6 +221,7 @@ fn root_share(vm: &Vm, root_tree: Option<&Path>) -> Result<Served, Error> {
         socket: root_share::socket(vm),
         tag,
         source: source.to_owned(),
+        only: None,
         cache: ShareCache::Always,
         posix_acl: true,
         access: Access::ReadOnly,

@@ -1,7 +1,7 @@
 //! The store disk: a read-only image of a tree, by mkfs.erofs or mksquashfs.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
@@ -87,20 +87,55 @@ impl DiskMaker {
             Format::Squashfs => Tool::new("mksquashfs", "squashfs-tools")
                 .clean_env()
                 .args([OsString::from(tree), OsString::from(out)])
-                .args([
-                    "-noappend",
-                    "-no-progress",
-                    "-quiet",
-                    "-mkfs-time",
-                    "0",
-                    "-all-time",
-                    "0",
-                ])
+                .args(SQUASHFS)
+                .args(&self.flags),
+        };
+        tool.writes_to(out).run(interrupted, &mut |_, _| {})
+    }
+
+    /// Makes an image of `paths`, which are in `directory` beside `others`, in the file `out`.
+    /// All of it belongs to root: a Nix store has no owners.
+    pub(crate) fn make_of(
+        &self,
+        directory: &Path,
+        paths: &[PathBuf],
+        others: &[OsString],
+        out: &Path,
+        interrupted: &AtomicBool,
+    ) -> Result<(), Error> {
+        let tool = match self.format {
+            Format::Erofs => Tool::new("mkfs.erofs", "erofs-utils")
+                .clean_env()
+                .args(["--quiet", "-T0", "-U", UUID, "--all-root"])
+                .args(&self.flags)
+                .args(others.iter().map(|name| {
+                    let mut exclude = OsString::from("--exclude-path=");
+                    exclude.push(name);
+                    exclude
+                }))
+                .args([out, directory]),
+            Format::Squashfs => Tool::new("mksquashfs", "squashfs-tools")
+                .clean_env()
+                .args(paths)
+                .arg(out)
+                .args(SQUASHFS)
+                .args(["-all-root", "-keep-as-directory"])
                 .args(&self.flags),
         };
         tool.writes_to(out).run(interrupted, &mut |_, _| {})
     }
 }
+
+/// Quiet, and the same at every run.
+const SQUASHFS: [&str; 7] = [
+    "-noappend",
+    "-no-progress",
+    "-quiet",
+    "-mkfs-time",
+    "0",
+    "-all-time",
+    "0",
+];
 
 /// `-zlz4hc`, and what packs tighter where kernel and program have it.
 fn default_flags(version: ErofsVersion, kernel: Option<KernelVersion>) -> Vec<String> {

@@ -3,6 +3,7 @@
 //! Writes only its own output directories; never the machine's configuration.
 
 pub mod built;
+pub mod closure;
 mod context;
 mod customise;
 mod debian;
@@ -27,6 +28,6 @@ pub use built::Built;
 pub use context::{BuildContext, InitrdStep};
 pub use error::{Error, Kind};
 pub use lock::Lock;
-pub use pipeline::{build, pinned};
+pub use pipeline::{build, given_kernel, pinned};
 pub use progress::{Phase, Progress, Silent};
 pub use store::Store;

@@ -9,6 +9,8 @@ pub enum Phase {
     Customise,
     StoreDisk,
     Initrd,
+    /// By another program, of something that it names.
+    Build,
 }
 
 impl Phase {
@@ -21,6 +23,7 @@ impl Phase {
             Self::Customise => "customise",
             Self::StoreDisk => "store disk",
             Self::Initrd => "initrd",
+            Self::Build => "build",
         }
     }
 }

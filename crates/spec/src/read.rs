@@ -101,18 +101,21 @@ pub fn check_json(source: &Source<'_>, text: &str, further: Further) -> Checked 
 
 /// Reads one `config.microvm` as JSON, itself or below `microvm`, as the VM of that name.
 pub fn parse_json_vm(source: &Source<'_>, name: &str, text: &str) -> Result<Fleet, Problems> {
-    let reading = Reading::new(*source, text, NOTHING_FURTHER);
+    check_json_vm(source, name, text, NOTHING_FURTHER).all()
+}
+
+/// The same, with all that is wrong, and with further checks.
+pub fn check_json_vm(source: &Source<'_>, name: &str, text: &str, further: Further) -> Checked {
+    let reading = Reading::new(*source, text, further);
     let root = match json::parse(text) {
         Ok(root) => root,
-        Err(error) => return reading.syntax("JSON", error).all(),
+        Err(error) => return reading.syntax("JSON", error),
     };
     let vm = match root.get("microvm") {
         Some(inner) => inner.clone(),
         None => root,
     };
-    reading
-        .vms(vec![(name.to_owned(), 0, vm)], Vec::new())
-        .all()
+    reading.vms(vec![(name.to_owned(), 0, vm)], Vec::new())
 }
 
 /// A file's name and lines while it is read.

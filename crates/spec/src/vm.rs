@@ -189,6 +189,9 @@ pub struct Store {
     /// `writableStoreOverlay`.
     pub writable_overlay: Option<PathBuf>,
     pub register_closure: bool,
+    /// File that names the guest's own store paths, where a share of the host's store shows no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

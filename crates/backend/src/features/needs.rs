@@ -3,10 +3,11 @@
 use spec::Vm;
 use spec::vm::{
     Access, Device, From, GraphicsBackend, Hypervisor, ImageType, InterfaceKind, RootShare,
-    SecurityModel, Share, ShareProto, StoreKind, Volume, Vulkan,
+    SecurityModel, Share, ShareProto, Volume, Vulkan,
 };
 
 use super::Feature;
+use crate::root_share;
 
 /// An option of a definition and the feature that it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,16 +72,14 @@ fn memory(vm: &Vm) -> Vec<Need> {
 }
 
 fn store(vm: &Vm) -> Vec<Need> {
-    match vm.store.kind {
+    match root_share::proto(vm) {
         // What the build made is not the guest's to write, also where others share it.
-        StoreKind::Share(RootShare::NineP) => vec![
+        Some(RootShare::NineP) => vec![
             need(Feature::NineP, "guest.rootShare", "9p"),
             need(Feature::NinePReadOnly, "guest.rootShare", "9p"),
         ],
-        StoreKind::Share(RootShare::Virtiofs) => {
-            vec![need(Feature::Virtiofs, "storeOnDisk", false)]
-        }
-        StoreKind::Erofs { .. } | StoreKind::Squashfs { .. } => Vec::new(),
+        Some(RootShare::Virtiofs) => vec![need(Feature::Virtiofs, "storeOnDisk", false)],
+        None => Vec::new(),
     }
 }
 

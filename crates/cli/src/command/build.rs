@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::definition::Definition;
 use crate::error::Result;
+use crate::flake::Flake;
 use crate::package::{self, Package};
 use crate::places::Places;
 use crate::reference::Reference;
@@ -36,6 +37,9 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let places = Places::of_this_user();
+        if let Some(flake) = Flake::of(&self.reference.source, &places)? {
+            return self.of_flake(&flake, &places);
+        }
         let package = build(&self.reference, &places, self.update)?;
         if !self.no_link {
             package::link(&package, &self.out_link)?;
@@ -45,6 +49,26 @@ impl Args {
             println!("{row:#}");
         } else {
             println!("{}", package.path.display());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn of_flake(&self, flake: &Flake, places: &Places) -> Result<ExitCode> {
+        if self.update {
+            flake.update_inputs()?;
+        }
+        let name = flake.pick(self.reference.name.as_deref())?;
+        if !self.no_link {
+            package::is_free(&self.out_link)?;
+        }
+        let link = (!self.no_link).then_some(self.out_link.as_path());
+        let built = flake.build(&name, link, places)?;
+        if self.json {
+            let system = std::fs::canonicalize(built.path.join(package::SYSTEM)).ok();
+            let row = serde_json::json!({ "vm": name, "package": built.path, "system": system });
+            println!("{row:#}");
+        } else {
+            println!("{}", built.path.display());
         }
         Ok(ExitCode::SUCCESS)
     }

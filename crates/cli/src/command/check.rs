@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::definition::Definition;
 use crate::error::{Kind, Result};
+use crate::flake::Flake;
 use crate::places::Places;
 use crate::reference::Reference;
 
@@ -29,6 +30,12 @@ impl Args {
         let mut failed = false;
         let mut rows = Vec::new();
         for reference in &references {
+            if let Some(flake) = Flake::of(&reference.source, &places)? {
+                let (wrong, row) = check_flake(&flake, reference.name.as_deref(), self.json)?;
+                failed |= wrong;
+                rows.push(row);
+                continue;
+            }
             let definition = Definition::find(&reference.source, &places)?;
             let (wrong, row) = check_one(&definition, reference, self.json)?;
             failed |= wrong;
@@ -43,6 +50,50 @@ impl Args {
             0
         }))
     }
+}
+
+/// All VMs in one evaluation; where that fails, each by itself, so that all problems are told.
+fn check_flake(
+    flake: &Flake,
+    wanted: Option<&str>,
+    json: bool,
+) -> Result<(bool, serde_json::Value)> {
+    let names = match wanted {
+        Some(name) => vec![name.to_owned()],
+        None => flake.names()?,
+    };
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let together = flake.prepare(&all).is_ok();
+    let mut problems = Vec::new();
+    for name in &names {
+        match flake.runner(name) {
+            Ok(_) => {}
+            Err(error) if together || error.kind() == Kind::Missing => return Err(error),
+            Err(error) => problems.push((name, error.to_string())),
+        }
+    }
+    let sound: Vec<&String> = names
+        .iter()
+        .filter(|name| problems.iter().all(|(wrong, _)| wrong != name))
+        .collect();
+    if !json {
+        for (name, problem) in &problems {
+            anstream::eprintln!("{flake}#{name}: {problem}\n");
+        }
+        match problems.len() {
+            0 => println!("{flake}: {}", verdict(wanted, sound.len())),
+            n => eprintln!(
+                "{flake}: {n} VM{} with problems",
+                if n == 1 { "" } else { "s" }
+            ),
+        }
+    }
+    let rows: Vec<_> = problems
+        .iter()
+        .map(|(vm, message)| serde_json::json!({ "vm": vm, "message": message }))
+        .collect();
+    let row = serde_json::json!({ "source": flake.to_string(), "vms": sound, "problems": rows });
+    Ok((!problems.is_empty(), row))
 }
 
 fn check_one(

@@ -40,6 +40,9 @@ impl Args {
         let fleet = self.state.open()?;
         let places = Places::of_this_user();
         let names = fleet.names()?;
+        if self.check {
+            prepare(&fleet, &names, &places);
+        }
         let rows: Vec<Row> = names
             .into_iter()
             .map(|name| Row::read(&fleet, name, self.check.then_some(&places)))
@@ -52,6 +55,16 @@ impl Args {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What several VMs share is evaluated once.
+fn prepare(fleet: &Fleet, names: &[VmName], places: &Places) {
+    let origin = |name: &VmName| {
+        let source = fleet.member(name).ok()?.source?;
+        Some((name.clone(), Origin::kept(&source).ok()?))
+    };
+    let origins: Vec<_> = names.iter().filter_map(origin).collect();
+    Origin::prepare(&origins, places);
 }
 
 impl Row {

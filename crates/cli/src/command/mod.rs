@@ -18,6 +18,7 @@ mod list;
 mod logs;
 mod migrate;
 mod network;
+mod nix;
 mod options;
 mod pause;
 mod plan;
@@ -49,6 +50,10 @@ use crate::term;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Show all that Nix says where it fails
+    #[arg(long, global = true)]
+    show_trace: bool,
 }
 
 const EXIT_CODES: &str = "\
@@ -83,6 +88,8 @@ enum Command {
     Doctor(doctor::Args),
     Host(host::Args),
     Network(network::Args),
+    #[command(hide = true)]
+    Nix(nix::Args),
     Status(status::Args),
     Console(console::Args),
     Shutdown(shutdown::Args),
@@ -118,7 +125,13 @@ impl Command {
 
 pub fn run() -> Result<ExitCode> {
     let arguments = crate::short::translated(std::env::args_os().collect());
-    let command = Cli::parse_from(arguments).command;
+    let Cli {
+        command,
+        show_trace,
+    } = Cli::parse_from(arguments);
+    if show_trace {
+        crate::flake::show_trace();
+    }
     if command.only_prints() {
         term::end_with_the_reader();
     }
@@ -147,6 +160,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Doctor(args) => args.run(),
         Command::Host(args) => args.run(),
         Command::Network(args) => args.run(),
+        Command::Nix(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Console(args) => args.run(),
         Command::Shutdown(args) => args.run(),

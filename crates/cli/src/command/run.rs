@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::error::Result;
+use crate::flake::Flake;
+use crate::foreign;
 use crate::package;
 use crate::places::{self, Places};
 use crate::reference::Reference;
@@ -40,19 +42,34 @@ impl Args {
         if let Some(name) = &self.installed {
             return self.run_installed(name);
         }
-        let (path, _kept) = match package::of_path(&self.reference) {
-            Some(path) => (path, None),
-            None => {
-                let package =
-                    super::build::build(&self.reference, &Places::of_this_user(), self.update)?;
-                let kept = running::keep(&package.store, &package.path)?;
-                (package.path, Some(kept))
-            }
-        };
-        Runner::open(&path)?.supervise(
-            self.state_dir.as_deref().unwrap_or(Path::new(".")),
-            &self.extra,
-        )
+        if let Some(path) = package::of_path(&self.reference) {
+            return self.start(&path);
+        }
+        let places = Places::of_this_user();
+        if let Some(flake) = Flake::of(&self.reference.source, &places)? {
+            return self.run_flake(&flake, &places);
+        }
+        let package = super::build::build(&self.reference, &places, self.update)?;
+        let _kept = running::keep(&package.store, &package.path)?;
+        self.start(&package.path)
+    }
+
+    fn start(&self, package: &Path) -> Result<ExitCode> {
+        let state = self.state_dir.as_deref().unwrap_or(Path::new("."));
+        if !package::is_own(package) {
+            return Err(foreign::become_runner(package, state, &self.extra));
+        }
+        Runner::open(package)?.supervise(state, &self.extra)
+    }
+
+    fn run_flake(&self, flake: &Flake, places: &Places) -> Result<ExitCode> {
+        if self.update {
+            flake.update_inputs()?;
+        }
+        let name = flake.pick(self.reference.name.as_deref())?;
+        // Held, and so kept from Nix's collector, as long as the VM runs.
+        let built = flake.build(&name, None, places)?;
+        self.start(&built.path)
     }
 
     fn run_installed(&self, name: &str) -> Result<ExitCode> {

@@ -48,6 +48,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let names = fleet::names(&self.names)?;
         let fleet = self.state.open()?;
+        self.prepare(&fleet, &names);
         let mut rows = Vec::new();
         let code = fleet::for_each(&names, |name| {
             rows.push(self.update_one(&fleet, name)?);
@@ -57,6 +58,19 @@ impl Args {
             println!("{:#}", serde_json::Value::Array(rows));
         }
         Ok(code)
+    }
+
+    /// What several VMs share is evaluated once.
+    fn prepare(&self, fleet: &Fleet, names: &[VmName]) {
+        let origin = |name: &VmName| {
+            let member = fleet.member(name).ok()?;
+            Some((name.clone(), self.origin(&member).ok()?))
+        };
+        let origins: Vec<_> = names.iter().filter_map(origin).collect();
+        // With `--update` the flakes are about to change.
+        if !self.update {
+            Origin::prepare(&origins, &Places::of_this_user());
+        }
     }
 
     fn update_one(&self, fleet: &Fleet, name: &VmName) -> Result<serde_json::Value> {

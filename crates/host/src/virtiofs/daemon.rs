@@ -249,6 +249,7 @@ mod tests {
             tag: "ro".into(),
             source: "/srv/a b".into(),
             socket: "x.sock".into(),
+            only: None,
             cache: ShareCache::Metadata,
             posix_acl: true,
             access: Access::ReadOnly,

@@ -216,6 +216,7 @@ mod tests {
             tag: "t".into(),
             source: "/".into(),
             socket: "t.sock".into(),
+            only: None,
             cache: ShareCache::Auto,
             posix_acl: true,
             access: Access::ReadWrite,

@@ -6,11 +6,13 @@
 mod caps;
 mod identity;
 mod log_lines;
+mod part;
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,8 @@ enum Error {
     Extra(#[from] super::Error),
     #[error("its descriptors cannot be used: {0}")]
     Descriptors(#[from] std::io::Error),
+    #[error("only what `{}` names cannot be shown, which needs root: {reason}", .list.display())]
+    Part { list: PathBuf, reason: String },
     #[error("the source is not UTF-8")]
     SourceName,
     #[error("the number of open files cannot be raised: {0}")]
@@ -86,6 +90,12 @@ fn serve(options: &str, parent: &File) -> Result<(), Error> {
     let listener = UnixListener::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let threads = extra.thread_pool_size.unwrap_or(share.threads);
     let guest_fd_limit = raise_limit(extra.rlimit_nofile, threads)?;
+    if let Some(list) = &share.only {
+        part::narrow(&share.source, list).map_err(|error| Error::Part {
+            list: list.clone(),
+            reason: error.to_string(),
+        })?;
+    }
     let source = share.source.to_str().ok_or(Error::SourceName)?.to_owned();
     let (uid_map, gid_map) = identity::maps(&extra, &share.source);
     let ordinary = !user::is_root();

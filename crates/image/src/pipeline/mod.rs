@@ -13,6 +13,8 @@ mod root;
 mod system;
 mod vmlinux;
 
+pub use given::kernel as given_kernel;
+
 use spec::Vm;
 use spec::guest::GuestSource;
 

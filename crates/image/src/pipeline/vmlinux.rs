@@ -24,14 +24,9 @@ pub(super) fn build(
     context: &BuildContext,
 ) -> Result<PathBuf, Error> {
     let image = &parts.kernel.image;
-    let form = match vm.hypervisor.kernel_format(vm.arch) {
-        KernelFormat::BzImage => return Ok(image.clone()),
-        KernelFormat::Elf => Form::Elf,
-        KernelFormat::Image => Form::Image,
-    };
-    if form.is(&head(image).map_err(io_at("read", image))?) {
+    let Some(form) = wanted(vm, image)? else {
         return Ok(image.clone());
-    }
+    };
     let digest = Digest::of("vmlinux")
         .field("form", form.as_str())
         .field("from", identity(parts, context)?)
@@ -43,18 +38,34 @@ pub(super) fn build(
         context.interrupted,
         |staging| {
             context.progress.start(Phase::Unpack, "kernel");
-            let packed = fs::read(image).map_err(io_at("read", image))?;
-            let kernel = unpack(form, &packed).map_err(|source| Error::Vmlinux {
-                path: image.clone(),
-                hypervisor: vm.hypervisor,
-                arch: vm.arch,
-                source,
-            })?;
+            let kernel = unpacked(vm, image, form)?;
             let out = staging.out();
             fs::write(&out, kernel).map_err(io_at("write", &out))?;
             Ok(Seal::ReadOnly)
         },
     )
+}
+
+/// The form that an image has to be unpacked to; `None` where it is as its hypervisor wants it.
+pub(super) fn wanted(vm: &Vm, image: &Path) -> Result<Option<Form>, Error> {
+    let form = match vm.hypervisor.kernel_format(vm.arch) {
+        KernelFormat::BzImage => return Ok(None),
+        KernelFormat::Elf => Form::Elf,
+        KernelFormat::Image => Form::Image,
+    };
+    let is = form.is(&head(image).map_err(io_at("read", image))?);
+    Ok((!is).then_some(form))
+}
+
+/// The kernel that is packed in an image.
+pub(super) fn unpacked(vm: &Vm, image: &Path, form: Form) -> Result<Vec<u8>, Error> {
+    let packed = fs::read(image).map_err(io_at("read", image))?;
+    unpack(form, &packed).map_err(|source| Error::Vmlinux {
+        path: image.to_owned(),
+        hypervisor: vm.hypervisor,
+        arch: vm.arch,
+        source,
+    })
 }
 
 /// Name of the entry that the kernel is from, which stands for its content; else its content.

@@ -20,6 +20,7 @@ pub fn store(definition: &Definition<'_>) -> Store {
     Store {
         kind,
         writable_overlay: vm.path("writableStoreOverlay"),
+        closure: vm.path("guest.storeClosure"),
         register_closure: vm.own_bool("registerClosure").unwrap_or(guest_is_enabled),
     }
 }

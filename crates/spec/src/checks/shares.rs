@@ -5,6 +5,7 @@ use crate::read::{Definition, View};
 
 /// MicroVM.nix passes over these; a complete guest that comes from it is not asked about them.
 pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
+    problems.extend(closure(vm));
     if vm.is_given() {
         return;
     }
@@ -24,6 +25,27 @@ pub fn check(vm: &Definition<'_>, problems: &mut Vec<Problem>) {
             );
         }
     }
+}
+
+/// The daemon built in is what shows a part of the store.
+fn closure(vm: &Definition<'_>) -> Option<Problem> {
+    const OPTION: &str = "guest.storeClosure";
+    let about = |message| Some(Problem::about(OPTION, message));
+    if !vm.vm.is_set(OPTION) {
+        return None;
+    }
+    let is_store = |share: View<'_>| {
+        share.text("source") == Some("/nix/store") && share.text("proto") == Some("virtiofs")
+    };
+    if !vm.vm.items("shares").any(is_store) {
+        return about("There is no virtiofs share of `/nix/store` to show a part of")
+            .map(|problem| problem.hint("add one with `proto = \"virtiofs\"`, or remove this"));
+    }
+    if vm.vm.is_set("virtiofsd.package") {
+        return about("A daemon of `virtiofsd.package` shows all of `/nix/store`")
+            .map(|problem| problem.hint("remove one of the two"));
+    }
+    None
 }
 
 fn of_virtiofs(share: View<'_>) -> Vec<&'static str> {

@@ -179,6 +179,13 @@ pub const OPTIONS: &[Opt] = &[
         "Units that the guest starts. On the Nix side a boolean: whether the guest's configuration is added to.",
     ),
     opt(
+        "guest.storeClosure",
+        Type::Text(Form::AbsolutePath),
+        Default::Null,
+        "\"/nix/store/...-closure-info/store-paths\"",
+        "File that names the guest's own store paths, one a line. A virtiofs share of /nix/store then shows the guest these alone.",
+    ),
+    opt(
         "guest.network",
         Type::OneOf(&["dhcp", "none"]),
         Default::Text("dhcp"),

@@ -1,0 +1,125 @@
+//! Guests that boot, emulated, off a store disk or the host's store.
+
+use std::time::Duration;
+
+use harness::nix::{Nix, Running, run, said, words};
+
+use super::{nix, one};
+
+/// An emulated guest, with a builder or two beside it.
+const BOOT: Duration = Duration::from_secs(240);
+
+#[test]
+fn checks_boot_guests() {
+    let Some(own) = Nix::new() else { return };
+    said(nix(&own, &["flake", "check", &own.flake()], own.nixpkgs()));
+}
+
+#[test]
+fn the_template_runs_unchanged() {
+    let Some(own) = Nix::new() else { return };
+    own.register();
+    let directory = own.path().join("mine");
+    std::fs::create_dir(&directory).expect("it can be made");
+    let mut init = own.nix(&["flake", "init", "-t", "microvm"]);
+    init.current_dir(&directory);
+    said(init);
+    let mut start = own.nix(&["run", ".#my-microvm"]);
+    start
+        .current_dir(&directory)
+        .env("MICROVM_CACHE", own.path().join("cache"));
+    Running::start(start).says("my-microvm is up", BOOT);
+}
+
+#[test]
+fn a_name_of_the_registry_runs() {
+    let Some(own) = Nix::new() else { return };
+    own.register();
+    let state = own.path().join("state");
+    std::fs::create_dir(&state).expect("it can be made");
+    let mut start = nix(&own, &["run", "microvm#qemu-example"], own.nixpkgs());
+    start
+        .current_dir(&state)
+        .env("MICROVM_CACHE", own.path().join("cache"));
+    Running::start(start).says("qemu-microvm is up", BOOT);
+}
+
+/// The host's store over virtiofs, and of it what is the guest's.
+const NARROW: &str = r#"
+  microvm.cpu = "max";
+  microvm.shares = [ { proto = "virtiofs"; tag = "ro-store"; source = "/nix/store"; mountPoint = "/nix/.ro-store"; } ];
+  microvm.guest.storeClosure = config.system.build.microvmClosure;
+  systemd.services.say = {
+    wantedBy = [ "multi-user.target" ];
+    serviceConfig.Type = "oneshot";
+    script = ''
+      echo "seen are $(ls /nix/store | wc -l) of $(ls /nix/store | grep -c -e linux- -e qemu)" > /dev/console
+      touch /nix/store/new 2>/dev/null || echo "the store is read-only" > /dev/console
+      poweroff -f
+    '';
+  };
+"#;
+
+#[test]
+fn a_shared_store_shows_the_closure_alone() {
+    let Some(own) = Nix::new() else { return };
+    own.register();
+    let flake = one(&own, "narrow", NARROW);
+    let list = format!("{flake}#nixosConfigurations.web.config.system.build.microvmClosure");
+    let list = said(own.nix(&["eval", "--raw", &list]));
+    let state = own.path().join("state");
+    std::fs::create_dir(&state).expect("it can be made");
+    let line = format!("run {flake}#web --state-dir {}", state.display());
+    let text = words(&run(&mut own.microvm(&line)));
+    let count = std::fs::read_to_string(list)
+        .expect("it was built")
+        .lines()
+        .count();
+    assert!(
+        text.contains(&format!("seen are {count} of 0")),
+        "not {count}:\n{text}"
+    );
+    assert!(text.contains("the store is read-only"), "{text}");
+}
+
+/// The database of a writable store outlives its guest.
+const KEEPER: &str = r#"
+  microvm.writableStoreOverlay = "/nix/.rw-store";
+  microvm.cpu = "max";
+  microvm.volumes = [ { image = "rw-store.img"; mountPoint = "/nix/.rw-store"; size = 128; } ];
+  systemd.services.say = {
+    wantedBy = [ "multi-user.target" ];
+    serviceConfig.Type = "oneshot";
+    script = ''
+      exec > /dev/console 2>&1
+      store=${config.nix.package}/bin/nix-store
+      $store --check-validity ${pkgs.busybox} && echo "the system is registered"
+      if test -e /nix/.rw-store/added; then
+        $store --check-validity $(cat /nix/.rw-store/added) && echo "what was added is registered still"
+      else
+        $store --add /etc/hostname > /nix/.rw-store/added && echo "added to the store"
+      fi
+      sync
+      poweroff -f
+    '';
+  };
+"#;
+
+#[test]
+fn a_writable_store_keeps_its_database() {
+    let Some(own) = Nix::new() else { return };
+    own.register();
+    let flake = one(&own, "keeper", KEEPER);
+    let state = own.path().join("state");
+    std::fs::create_dir(&state).expect("it can be made");
+    let boot = || {
+        let output =
+            run(&mut own.microvm(&format!("run {flake}#web --state-dir {}", state.display())));
+        words(&output)
+    };
+    for wanted in ["added to the store", "what was added is registered still"] {
+        let text = boot();
+        assert!(text.contains(wanted), "no `{wanted}` in:\n{text}");
+        assert!(text.contains("the system is registered"), "{text}");
+    }
+}
