@@ -50,6 +50,7 @@ pub fn read(
             }
         }
     }
+    networks.sort_by(|a, b| a.name.cmp(&b.name));
     together(&networks, problems);
     networks
 }
