@@ -12,6 +12,7 @@ pub mod cidr;
 pub mod definition;
 mod dnsmasq;
 mod error;
+mod guests;
 mod keeper;
 mod lease_file;
 pub mod pattern;
@@ -21,13 +22,12 @@ mod rules;
 mod server;
 mod sysctl;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
-use spec::names::{InterfaceId, VmName};
+use spec::names::InterfaceId;
 
 use crate::fleet::{Fleet, files};
 use crate::service::Systemd;
@@ -160,45 +160,6 @@ impl Networks {
         self.interfaces().is_as_wanted(network) && server::is_current(&self.files(&network.name))
     }
 
-    /// Gives each VM's interfaces their addresses and names; these are all that there are.
-    pub fn refresh(&self, all: &[Interface]) -> Result<(), Error> {
-        self.settle_addresses(all, |_| true)
-    }
-
-    /// The same for one VM, whose taps that are there come onto their bridges: tap and network of
-    /// each. Networks that are down are brought up where nothing else does that.
-    pub fn attach(
-        &self,
-        vm: &VmName,
-        own: &[Interface],
-        taps: &[InterfaceId],
-    ) -> Result<Vec<(InterfaceId, InterfaceId, Attached)>, Error> {
-        let networks = self.recorded()?;
-        if networks.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.settle_addresses(own, |name| name == vm)?;
-        let mut done = Vec::new();
-        for id in taps {
-            let found = definition::for_tap(&networks, Some(vm), id);
-            let Some(network) = found.filter(|_| self.interfaces().exists(id)) else {
-                continue;
-            };
-            if !self.interfaces().is_ours(&network.name) {
-                match self.server()? {
-                    Server::Own(_) => self.up(&network.name)?,
-                    Server::Systemd(_) => {
-                        let name = network.name.to_string();
-                        return Err(Error::Down { name });
-                    }
-                }
-            }
-            let attached = self.interfaces().attach(id, network)?;
-            done.push((id.clone(), network.name.clone(), attached));
-        }
-        Ok(done)
-    }
-
     /// Names of the taps on a network's bridge.
     pub fn ports(&self, name: &str) -> Vec<String> {
         self.interfaces().ports(name).into_iter().collect()
@@ -208,38 +169,6 @@ impl Networks {
     pub fn held(&self, name: &str) -> Vec<Held> {
         let text = fs::read_to_string(self.files(name).leases).unwrap_or_default();
         lease_file::parse(&text)
-    }
-
-    fn settle_addresses(
-        &self,
-        interfaces: &[Interface],
-        concerns: impl Fn(&VmName) -> bool,
-    ) -> Result<(), Error> {
-        let networks = self.recorded()?;
-        if networks.is_empty() {
-            return Ok(());
-        }
-        let _lock = self.lock()?;
-        for network in &networks {
-            let nics: Vec<Nic> = interfaces
-                .iter()
-                .filter(|one| is_for(one, network, &networks))
-                .map(|one| one.nic.clone())
-                .collect();
-            let before = self.given(&network.name)?;
-            let mut given = before.clone();
-            addresses::settle(network, &mut given, &nics, &concerns).map_err(|_| Error::Full {
-                name: network.name.to_string(),
-            })?;
-            if given != before {
-                self.remember(&network.name, &given)?;
-            }
-            // Before its taps are there: who manages interfaces would be faster.
-            if self.interfaces().is_ours(&network.name) {
-                self.beside().tell(network, &given)?;
-            }
-        }
-        self.write_known()
     }
 
     /// Rules and settings for the networks whose bridges are there.
@@ -252,25 +181,6 @@ impl Networks {
             record: self.fleet.own("networks")?.join("settings.json"),
         };
         sysctls.apply(&up)
-    }
-
-    /// Taps that are there already: of VMs that run, or made by hand under a name that is taken.
-    fn attach_all(&self, network: &Network) -> Result<(), Error> {
-        let networks = self.recorded()?;
-        let mut vms = BTreeMap::new();
-        for other in &networks {
-            let given = self.given(&other.name)?;
-            vms.extend(given.into_iter().map(|one| (one.id.to_string(), one.vm)));
-        }
-        for tap in self.interfaces().taps() {
-            let vm = vms.get(&tap);
-            let is_asked = vm.is_some() || network.taps != Taps::OfAllVms;
-            let found = definition::for_tap(&networks, vm.map(|name| &**name), &tap);
-            if is_asked && found.is_some_and(|found| found.name == network.name) {
-                self.interfaces().attach(&tap, network)?;
-            }
-        }
-        Ok(())
     }
 
     fn write_configuration(&self, network: &Network) -> Result<(), Error> {
@@ -337,15 +247,6 @@ impl Networks {
             run: self.run().join("microvm-networks").join(name),
             leases: self.dir_of(name).join("leases"),
         }
-    }
-}
-
-fn is_for(interface: &Interface, network: &Network, networks: &[Network]) -> bool {
-    let nic = &interface.nic;
-    match &interface.bridge {
-        Some(bridge) => *bridge == network.name,
-        None => definition::for_tap(networks, Some(&nic.vm), &nic.id)
-            .is_some_and(|found| found.name == network.name),
     }
 }
 

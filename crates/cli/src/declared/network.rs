@@ -1,11 +1,13 @@
 //! The networks that a host's configuration declares. All that is wrong with them is told at once.
 
-use std::collections::BTreeMap;
+mod leases;
+mod together;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use host::network::cidr::Cidr;
 use host::network::pattern::Pattern;
-use host::network::{Dhcp, Lease, Network, Range, Taps};
+use host::network::{Dhcp, Network, Range, Taps};
 use spec::names::{InterfaceId, VmName};
 
 use super::table::{Problems, Table};
@@ -50,7 +52,8 @@ pub fn read(
             }
         }
     }
-    together(&networks, problems);
+    networks.sort_by(|a, b| a.name.cmp(&b.name));
+    together::check(&networks, problems);
     networks
 }
 
@@ -82,7 +85,7 @@ fn network(
     let nat = table.flag("nat", problems).unwrap_or(true);
     let network = Network {
         dhcp: dhcp(&table, v4, problems),
-        leases: leases(&table, &addresses, v4, problems),
+        leases: leases::read(&table, &addresses, v4, problems),
         nat,
         gateway: table.flag("gateway", problems).unwrap_or(nat),
         router_advertisements: router_advertisements(&table, &addresses, problems),
@@ -214,91 +217,6 @@ fn range(table: &Table<'_>, subnet: Cidr, problems: &mut Problems) -> Option<Ran
     Some(Range { first, last })
 }
 
-fn leases(
-    table: &Table<'_>,
-    addresses: &[Cidr],
-    v4: Option<Cidr>,
-    problems: &mut Problems,
-) -> Vec<Lease> {
-    let at = table.at("leases");
-    let entries = match table.value("leases") {
-        None => return Vec::new(),
-        Some(toml::Value::Array(entries)) => entries,
-        Some(_) => {
-            let said = "accepted is a list of tables with `mac`, `address` and, if wanted, `name`";
-            problems.add(&at, said.to_owned());
-            return Vec::new();
-        }
-    };
-    let mut leases: Vec<Lease> = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let at = format!("{at}[{index}]");
-        let read = Table::of(at.clone(), entry, &["address", "mac", "name"], problems)
-            .and_then(|entry| lease(&entry, problems));
-        let Some(lease) = read else { continue };
-        if let Some(why) = why_not(&lease, addresses, v4, &leases) {
-            problems.add(&at, why);
-        }
-        leases.push(lease);
-    }
-    leases
-}
-
-fn lease(entry: &Table<'_>, problems: &mut Problems) -> Option<Lease> {
-    let mac = entry.required("mac", problems);
-    let mac = mac.and_then(|text| entry.named("mac", text, problems));
-    let address = entry.required("address", problems);
-    let address = address.and_then(|text| {
-        let address = text.parse::<Ipv4Addr>();
-        if address.is_err() {
-            let said = format!("`{text}` is no IPv4 address");
-            problems.add(&entry.at("address"), said);
-        }
-        address.ok()
-    });
-    let name = match entry.text("name", problems) {
-        Some(text) => Some(entry.named("name", text, problems)?),
-        None => None,
-    };
-    Some(Lease {
-        mac: mac?,
-        address: address?,
-        name,
-    })
-}
-
-fn why_not(
-    lease: &Lease,
-    addresses: &[Cidr],
-    v4: Option<Cidr>,
-    before: &[Lease],
-) -> Option<String> {
-    let Lease { mac, address, name } = lease;
-    let hosts = v4.and_then(Cidr::hosts);
-    if !hosts.is_some_and(|(first, last)| (first..=last).contains(address)) {
-        let of = v4.map_or("there is no IPv4 network".to_owned(), |cidr| {
-            format!("the network is `{}`", cidr.network())
-        });
-        return Some(format!("`{address}` is no address for a guest; {of}"));
-    }
-    if addresses
-        .iter()
-        .any(|cidr| cidr.address == IpAddr::V4(*address))
-    {
-        return Some(format!("`{address}` is the host's own"));
-    }
-    before.iter().find_map(|other| {
-        let same_name = name.is_some() && *name == other.name;
-        let (what, value) = match () {
-            () if other.mac == *mac => ("mac", mac.to_string()),
-            () if other.address == *address => ("address", address.to_string()),
-            () if same_name => ("name", name.as_ref()?.to_string()),
-            () => return None,
-        };
-        Some(format!("another lease has the {what} `{value}` already"))
-    })
-}
-
 fn router_advertisements(table: &Table<'_>, addresses: &[Cidr], problems: &mut Problems) -> bool {
     let v6: Vec<&Cidr> = addresses.iter().filter(|cidr| cidr.is_v6()).collect();
     let can = !v6.is_empty() && v6.iter().all(|cidr| cidr.prefix == 64);
@@ -323,61 +241,6 @@ fn taps(table: &Table<'_>, is_only: bool, problems: &mut Problems) -> Taps {
         }
     }
     Taps::Matching(patterns)
-}
-
-/// What two networks cannot both have.
-fn together(networks: &[Network], problems: &mut Problems) {
-    for (index, network) in networks.iter().enumerate() {
-        for other in &networks[..index] {
-            overlaps(network, other, problems);
-            same_taps(network, other, problems);
-        }
-    }
-    let mut owners = BTreeMap::new();
-    for network in networks {
-        for lease in &network.leases {
-            if let Some(before) = owners.insert(&lease.mac, &network.name)
-                && *before != network.name
-            {
-                let (at, mac) = (format!("networks.{}.leases", network.name), &lease.mac);
-                problems.add(
-                    &at,
-                    format!("`networks.{before}` has a lease of `{mac}` too"),
-                );
-            }
-        }
-    }
-}
-
-fn overlaps(network: &Network, other: &Network, problems: &mut Problems) {
-    for cidr in &network.addresses {
-        let met = other.addresses.iter().find(|met| met.overlaps(*cidr));
-        if let Some(met) = met {
-            let at = format!("networks.{}.addresses", network.name);
-            let name = &other.name;
-            problems.add(
-                &at,
-                format!("`{cidr}` overlaps `{met}` of `networks.{name}`"),
-            );
-        }
-    }
-}
-
-fn same_taps(network: &Network, other: &Network, problems: &mut Problems) {
-    let (Taps::Matching(own), Taps::Matching(others)) = (&network.taps, &other.taps) else {
-        return;
-    };
-    for pattern in own {
-        let met = others
-            .iter()
-            .find(|met| met.is_exact() == pattern.is_exact() && met.meets(pattern));
-        if let Some(met) = met {
-            let at = format!("networks.{}.taps", network.name);
-            let name = &other.name;
-            let said = format!("`{pattern}` and `{met}` of `networks.{name}` take the same taps");
-            problems.add(&at, said);
-        }
-    }
 }
 
 #[cfg(test)]

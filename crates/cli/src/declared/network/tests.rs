@@ -52,7 +52,10 @@ fn all_that_can_be_said() {
 }
 
 #[rstest::rstest]
-#[case::unknown("addreses = [\"10.0.0.1/24\"]", "did you mean `addresses`?")]
+#[case::unknown(
+    "addresses = [\"10.0.0.1/24\"]\nadresses = []",
+    "did you mean `addresses`?"
+)]
 #[case::nothing("nat = true", "a network needs one")]
 #[case::empty("addresses = []", "at least one")]
 #[case::cidr(
@@ -150,17 +153,19 @@ fn names_that_are_no_bridges(#[case] name: &str) {
 
 #[test]
 fn all_is_told_at_once() {
-    let text = "[a]\naddresses = [\"10.0.0.1/8\"]\ntaps = [\"vm-*\"]\nisolate = true\n\
-        [b]\naddresses = [\"10.0.1.1/24\"]\ntaps = [\"vm-w*\"]\nnat = \"no\"\n";
-    let problems = parse(text, &[("web", "c"), ("db", "bb")]).unwrap_err();
+    let text = "[a]\naddresses = [\"10.0.0.1/8\"]\ntaps = [\"vm-*\"]\nisolaton = true\n\
+        [b]\naddresses = [\"10.0.1.1/24\"]\ntaps = [\"vm-w*\"]\nnat = \"no\"\n\
+        [office]\naddresses = \"10.0.0.1\"\n";
+    let problems = parse(text, &[("web", "none"), ("db", "office2")]).unwrap_err();
     let lines: Vec<&str> = problems.lines().collect();
     assert_eq!(
         lines,
         [
-            "`networks.a.isolate`: there is no such key; did you mean `isolation`?",
+            "`networks.a.isolaton`: there is no such key; did you mean `isolation`?",
             "`networks.b.nat`: accepted are `true` and `false`",
-            "`vms.web.network`: there is no network `c`; did you mean `a`?",
-            "`vms.db.network`: there is no network `bb`; did you mean `b`?",
+            "`networks.office.addresses`: accepted is a list of texts",
+            "`vms.web.network`: there is no network `none`",
+            "`vms.db.network`: there is no network `office2`; did you mean `office`?",
             "`networks.b.addresses`: `10.0.1.1/24` overlaps `10.0.0.1/8` of `networks.a`",
             "`networks.b.taps`: `vm-w*` and `vm-*` of `networks.a` take the same taps",
         ]
