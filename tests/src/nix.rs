@@ -202,12 +202,17 @@ impl Drop for Nix {
         if self.temporary.is_none() {
             return;
         }
-        let own = self.path().display().to_string().replace('/', "%");
-        let roots = std::fs::read_dir("/nix/var/nix/gcroots/microvm");
-        for root in roots.into_iter().flatten().flatten() {
-            if root.file_name().to_string_lossy().starts_with(&own) {
-                let _ = std::fs::remove_file(root.path());
-            }
+        forget_roots(self.path());
+    }
+}
+
+/// Removes the roots that VMs in a directory have in Nix's own, where there is a Nix.
+pub fn forget_roots(directory: &Path) {
+    let own = directory.display().to_string().replace('/', "%") + "%";
+    let roots = std::fs::read_dir("/nix/var/nix/gcroots/microvm");
+    for root in roots.into_iter().flatten().flatten() {
+        if root.file_name().to_string_lossy().starts_with(&own) {
+            let _ = std::fs::remove_file(root.path());
         }
     }
 }

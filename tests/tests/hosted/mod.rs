@@ -244,6 +244,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        harness::nix::forget_roots(self.directory.path());
         // A test that failed leaves VMs.
         let locks = std::fs::read_dir(self.state(".microvm/run"));
         for lock in locks.into_iter().flatten().flatten() {
