@@ -44,9 +44,11 @@ pub fn skip_reason() -> Option<String> {
 pub fn everything(suite: &Suite) -> Outcome {
     let flake = build_here()?;
     let host = suite.host()?;
-    let microvm = suite.microvm();
     let flake = flake.display();
     configure(host)?;
+    // Where a unit's sandbox sees it, wherever it was built.
+    let (microvm, built) = ("/usr/local/bin/microvm", suite.microvm());
+    host.run(&format!("install -m 755 {built} {microvm}"))?;
     host.run(&format!("{microvm} host install >&2"))?;
     host.run(&format!("{microvm} -f {flake} -c web"))?;
     let listed = host.run(&format!("{microvm} -l"))?;
@@ -54,7 +56,9 @@ pub fn everything(suite: &Suite) -> Outcome {
         listed.contains(&flake.to_string()),
         "the list has no source: {listed}"
     );
-    host.run(&format!("{microvm} start web"))?;
+    host.run(&format!(
+        "{microvm} start web || {{ {microvm} logs web >&2; false; }}"
+    ))?;
     wait_for(host, "web is up")?;
     let listed = host.run(&format!("{microvm} -l"))?;
     check!(listed.contains("running"), "it does not run: {listed}");
