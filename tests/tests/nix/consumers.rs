@@ -71,5 +71,5 @@ fn units_are_those_of_host_install() {
         assert_eq!(read(unit.clone()), read(directory.join(name)), "{name:?}");
         seen += 1;
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 10);
 }
