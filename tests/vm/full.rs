@@ -146,7 +146,12 @@ fn balloon(guest: &mut Guest, package: &Path) -> Outcome {
 }
 
 fn stop(guest: &mut Guest, package: &Path) -> Outcome {
-    host::output(Command::new(package.join("bin/microvm-shutdown")).current_dir(guest.state()))?;
+    // Emulated, beside other guests: a minute may not be enough for its shutdown.
+    host::output(
+        Command::new(package.join("bin/microvm-shutdown"))
+            .env("MICROVM_SHUTDOWN_TIMEOUT", "300")
+            .current_dir(guest.state()),
+    )?;
     let status = guest.wait(Duration::from_secs(240))?;
     check!(
         status.success(),

@@ -20,7 +20,11 @@ fn boots_with(fleet: &Fleet, name: &str, look: &str, expected: &str) -> Outcome 
         hostname == name,
         "the hostname is `{hostname}`, not `{name}`"
     );
-    host::output(Command::new(package.join("bin/microvm-shutdown")).current_dir(guest.state()))?;
+    host::output(
+        Command::new(package.join("bin/microvm-shutdown"))
+            .env("MICROVM_SHUTDOWN_TIMEOUT", "300")
+            .current_dir(guest.state()),
+    )?;
     let status = guest.wait(Duration::from_secs(240))?;
     check!(
         status.success(),
