@@ -221,7 +221,8 @@ fn as_after_a_start(suite: &Suite, host: &KvmHost) -> Outcome {
 fn traces(host: &KvmHost) -> Outcome<String> {
     host.run(&format!(
         "ip -o -br link | grep -v '^up0' | cut -d' ' -f1; nft list ruleset; \
-         ls /run/systemd/network /etc/systemd/system {STATE}/.microvm/networks 2>/dev/null; \
+         find /run/systemd/network /etc/systemd/system {STATE}/.microvm/networks -mindepth 1 \
+             -maxdepth 1 2>/dev/null | sort; \
          sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding; pgrep -c dnsmasq; true"
     ))
 }
