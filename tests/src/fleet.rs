@@ -101,7 +101,9 @@ impl Fleet {
         let mut command = self.microvm();
         command
             .args(["run", &format!(".#{name}"), "--state-dir"])
-            .arg(&state);
+            .arg(&state)
+            // Emulated, beside other guests: a minute may not be enough for a shutdown.
+            .env("MICROVM_SHUTDOWN_TIMEOUT", "200");
         let ssh = self.ports.get(&format!("tcp:{name}")).copied();
         Guest::start(name, command, state, ssh)
     }

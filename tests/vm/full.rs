@@ -149,7 +149,7 @@ fn stop(guest: &mut Guest, package: &Path) -> Outcome {
     // Emulated, beside other guests: a minute may not be enough for its shutdown.
     host::output(
         Command::new(package.join("bin/microvm-shutdown"))
-            .env("MICROVM_SHUTDOWN_TIMEOUT", "300")
+            .env("MICROVM_SHUTDOWN_TIMEOUT", "200")
             .current_dir(guest.state()),
     )?;
     let status = guest.wait(Duration::from_secs(240))?;

@@ -22,7 +22,7 @@ fn boots_with(fleet: &Fleet, name: &str, look: &str, expected: &str) -> Outcome 
     );
     host::output(
         Command::new(package.join("bin/microvm-shutdown"))
-            .env("MICROVM_SHUTDOWN_TIMEOUT", "300")
+            .env("MICROVM_SHUTDOWN_TIMEOUT", "200")
             .current_dir(guest.state()),
     )?;
     let status = guest.wait(Duration::from_secs(240))?;
