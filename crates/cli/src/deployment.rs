@@ -68,6 +68,16 @@ impl Manifest {
     pub const VERSION: u32 = 1;
 }
 
+impl Cargo {
+    /// What is offered of this host's store.
+    pub fn entries(&self) -> &[Carried] {
+        match self {
+            Self::Store(parts) => &parts.entries,
+            Self::Nix(_) => &[],
+        }
+    }
+}
+
 impl Parts {
     /// Of a package in this store.
     pub fn of(package: &Path, store: &Store) -> Result<Self> {

@@ -68,6 +68,7 @@ impl Backend for Alioth {
                 socket: vsock_socket(vm),
                 port: agent::VSOCK_PORT,
             }),
+            vsock: vm.vsock.map(|_| vsock_socket(vm)),
             ..Control::signals_alone(vm)
         }
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
-use image::store::Store;
+use image::store::{Carried, Store};
 
 use crate::deployment::{Answer, Cargo, Manifest, Parts};
 use crate::error::{Error, Kind, OrKind, Result};
@@ -99,7 +99,10 @@ impl Args {
         for line in BufReader::new(from).lines() {
             let line = line.or_kind(Kind::Other)?;
             match serde_json::from_str(&line) {
-                Ok(Answer::Missing(names)) => send_entries(store, &names, to.take())?,
+                Ok(Answer::Missing(names)) => {
+                    only_offered(&names, manifest.cargo.entries())?;
+                    send_entries(store, &names, to.take())?;
+                }
                 Ok(Answer::Said(text)) => say(format!("{}: {text}", self.host)),
                 Ok(Answer::Done) => {
                     let _ = ssh.wait();
@@ -170,6 +173,19 @@ impl Args {
     }
 }
 
+/// The other host gets what this VM is made of, and no other file of this one.
+fn only_offered(names: &[String], offered: &[Carried]) -> Result<()> {
+    let is_offered = |name: &String| offered.iter().any(|entry| entry.name == *name);
+    match names.iter().find(|name| !is_offered(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let name = name.escape_default();
+            let message = format!("The other host asks for `{name}`, which was not offered");
+            Err(Error::new(Kind::Other, message))
+        }
+    }
+}
+
 /// As one archive, to its end; nothing where nothing is missing.
 fn send_entries(store: &Store, names: &[String], to: Option<ChildStdin>) -> Result<()> {
     let Some(to) = to else {
@@ -177,11 +193,6 @@ fn send_entries(store: &Store, names: &[String], to: Option<ChildStdin>) -> Resu
     };
     if names.is_empty() {
         return Ok(());
-    }
-    let has = |name: &String| !name.starts_with('.') && store.dir().join(name).exists();
-    if let Some(name) = names.iter().find(|name| !has(name)) {
-        let message = format!("The other host asks for `{}`", name.escape_default());
-        return Err(Error::new(Kind::Other, message));
     }
     say(format!("Copying {} store entries", names.len()));
     let status = Command::new(host::program::find("tar").or_kind(Kind::Missing)?)
@@ -199,5 +210,23 @@ fn send_entries(store: &Store, names: &[String], to: Option<ChildStdin>) -> Resu
             Kind::Other,
             format!("`tar` ended with {status}"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_asks_for_more_than_it_was_offered_gets_nothing() {
+        let offered = [Carried {
+            name: "abc-kernel".into(),
+            references: Vec::new(),
+        }];
+        let asks = |name: &str| only_offered(&["abc-kernel".into(), name.to_owned()], &offered);
+        assert!(asks("abc-kernel").is_ok());
+        for name in ["/etc/shadow", "../x", "abc-other", ""] {
+            assert!(asks(name).is_err(), "{name}");
+        }
     }
 }
