@@ -134,16 +134,21 @@ fn what_is_hostile_is_refused_and_nothing_is_touched() {
     assert_eq!(host.tree(), before);
 }
 
-#[test]
-fn a_package_that_is_gone_is_seen_and_mended() {
-    let host = Host::new();
-    host.define("");
-    host.run("create web");
+/// Has what `web` runs vanish from the store.
+fn lose_package(host: &Host) {
     let package = host
         .state("web/current")
         .canonicalize()
         .expect("it is there");
     std::fs::rename(&package, host.path().join("away")).expect("it can be moved");
+}
+
+#[test]
+fn a_package_that_is_gone_is_seen_and_mended() {
+    let host = Host::new();
+    host.define("");
+    host.run("create web");
+    lose_package(&host);
     insta::assert_snapshot!(host.script(&["list", "start web", "update web", "list"]));
 }
 
@@ -420,11 +425,7 @@ fn doctor_says_what_is_wrong_and_mends_it() {
     let host = Host::new();
     host.define("");
     host.run("create web");
-    let package = host
-        .state("web/current")
-        .canonicalize()
-        .expect("it is there");
-    std::fs::rename(&package, host.path().join("away")).expect("it can be moved");
+    lose_package(&host);
     std::os::unix::fs::symlink("nowhere", host.state("web/booted")).expect("it can be made");
     let said = host.run_words(&["doctor", "vm web"]);
     assert!(

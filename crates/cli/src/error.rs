@@ -149,3 +149,11 @@ from_host!(
     host::tap::Error,
     host::virtiofs::Error
 );
+
+/// An error where a program ended without success; `what` is what people call it.
+pub fn succeeded(what: &str, status: std::process::ExitStatus, kind: Kind) -> Result<()> {
+    match status.success() {
+        true => Ok(()),
+        false => Err(Error::new(kind, format!("`{what}` ended with {status}"))),
+    }
+}

@@ -180,7 +180,28 @@ fn open_to_look(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+/// Locks a file that is made where it is absent; `None` where somebody else has it.
+pub(crate) fn try_exclusive(path: &Path) -> std::io::Result<Option<File>> {
+    loop {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o644)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            done => done?,
+        }
+        // Who had it may have removed the file between our opening and our locking it.
+        if is_at(&file, path) {
+            return Ok(Some(file));
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
     let key = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
     match (file.metadata(), path.metadata()) {
         (Ok(ours), Ok(there)) => key(ours) == key(there),

@@ -12,13 +12,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use image::initrd::OwnInitrd;
 use image::{Built, Error};
 use spec::guest::{File, FileContent};
 use spec::vm::{Access, Create, Hypervisor, ImageType, Volume};
+use support::machine::{Machine, PATIENCE, disk};
 use support::*;
 
 const TOOLS: [&str; 5] = [
@@ -28,9 +29,6 @@ const TOOLS: [&str; 5] = [
     "depmod",
     "qemu-system-x86_64",
 ];
-
-/// Under emulation, on a machine that does other things as well.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Says on the console what the guest has, and leaves in the way that a kernel parameter names.
 const REPORT: &str = r#"#!/bin/sh
@@ -109,68 +107,39 @@ fn is_clean(image: &Path) -> bool {
     superblock[0x3a] == 1 && superblock[0x60] & 4 == 0
 }
 
-/// A guest under QEMU; ended with the test.
-struct Guest {
-    child: Child,
-    dir: tempfile::TempDir,
+/// A guest with a volume and credentials.
+struct Guest(Machine);
+
+impl std::ops::Deref for Guest {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Guest {
+    fn deref_mut(&mut self) -> &mut Machine {
+        &mut self.0
+    }
 }
 
 impl Guest {
     fn start(built: &Built, append: &str, own: &dyn Fn(&Path) -> Vec<String>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let credentials = guest_init::credentials::render(&[("token", "s3cret")]).unwrap();
-        fs::write(dir.path().join("credentials"), credentials).unwrap();
-        let serial = dir.path().join("console");
-        let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-M", "q35", "-accel", "tcg", "-m", "512", "-nodefaults"])
-            .args(["-no-user-config", "-display", "none"])
-            .arg("-serial")
-            .arg(format!("file:{}", serial.display()))
-            .arg("-kernel")
-            .arg(&built.kernel)
-            .arg("-initrd")
-            .arg(&built.initrd)
-            .args([
-                "-append",
-                &format!("console=ttyS0 panic=-1 {ONLY} {append}"),
-            ]);
-        let volume = volume_of(dir.path());
-        make_volume(&volume);
-        let disks = [
-            ("store", built.store_disk.clone().unwrap(), "on"),
-            ("vol0", volume, "off"),
-            ("credentials", dir.path().join("credentials"), "on"),
-        ];
-        for (serial, image, read_only) in disks {
-            let drive = format!(
-                "if=none,id={serial},format=raw,readonly={read_only},file={}",
-                image.display()
-            );
-            let device = format!("virtio-blk-pci,drive={serial},serial={serial}");
-            qemu.args(["-drive", &drive, "-device", &device]);
-        }
-        let child = qemu
-            .args(own(dir.path()))
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, dir }
-    }
-
-    fn console(&self) -> String {
-        let bytes = fs::read(self.dir.path().join("console")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).replace('\r', "")
-    }
-
-    fn wait<T>(&mut self, what: &str, mut seen: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let start = Instant::now();
-        loop {
-            if let Some(seen) = seen(self) {
-                return seen;
-            }
-            assert!(start.elapsed() < PATIENCE, "{what}:\n{}", self.console());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        Self(Machine::start(
+            built,
+            &format!("{ONLY} {append}"),
+            |qemu, dir| {
+                let volume = volume_of(dir);
+                make_volume(&volume);
+                disk(qemu, "vol0", &volume, "off");
+                let rendered = guest_init::credentials::render(&[("token", "s3cret")]).unwrap();
+                let credentials = dir.join("credentials");
+                fs::write(&credentials, rendered).unwrap();
+                disk(qemu, "credentials", &credentials, "on");
+                qemu.args(own(dir));
+            },
+        ))
     }
 
     /// What the guest reported.
@@ -186,8 +155,7 @@ impl Guest {
     }
 
     fn ends(&mut self) {
-        let status = self.wait("still runs", |guest| guest.child.try_wait().unwrap());
-        assert!(status.success(), "{status}");
+        self.ends_well();
         assert!(is_clean(&volume_of(self.dir.path())), "{}", self.console());
     }
 
@@ -210,13 +178,6 @@ impl Guest {
 
     fn agent(&self) -> PathBuf {
         agent(self.dir.path())
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -16,6 +16,7 @@ use image::initrd::OwnInitrd;
 use image::{Error, Kind};
 use spec::guest::{GuestSource, Network, Oci, OciFormat, OciImage, OciInit};
 use spec::vm::Kernel;
+use support::machine::Machine;
 use support::*;
 
 const TOOLS: [&str; 5] = ["skopeo", "umoci", "busybox", "mkfs.erofs", "fsck.erofs"];
@@ -404,86 +405,13 @@ fn what_is_no_image_is_told_in_words() {
     assert!(nothing.to_string().contains("nothing to run"), "{nothing}");
 }
 
-/// Under emulation, on a machine that does other things as well.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-struct Guest {
-    child: Child,
-    dir: tempfile::TempDir,
-}
-
-impl Guest {
-    fn start(built: &image::Built) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str| dir.path().join(name).display().to_string();
-        let disk = built.store_disk.as_ref().unwrap().display();
-        let child = Command::new("qemu-system-x86_64")
-            .args([
-                "-M",
-                "q35",
-                "-accel",
-                "tcg",
-                "-m",
-                "512",
-                "-nodefaults",
-                "-no-reboot",
-            ])
-            .args(["-no-user-config", "-display", "none", "-serial"])
-            .arg(format!("file:{}", file("console")))
-            .arg("-qmp")
-            .arg(format!("unix:{},server=on,wait=off", file("qmp")))
-            .arg("-kernel")
-            .arg(&built.kernel)
-            .arg("-initrd")
-            .arg(&built.initrd)
-            .args(["-append", "console=ttyS0 panic=-1", "-drive"])
-            .arg(format!(
-                "if=none,id=store,format=raw,readonly=on,file={disk}"
-            ))
-            .args(["-device", "virtio-blk-pci,drive=store,serial=store"])
-            .args([
-                "-netdev",
-                "user,id=n",
-                "-device",
-                "virtio-net-pci,netdev=n,romfile=",
-            ])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, dir }
-    }
-
-    fn console(&self) -> String {
-        let bytes = fs::read(self.dir.path().join("console")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).replace('\r', "")
-    }
-
-    fn wait<T>(&mut self, what: &str, mut seen: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let start = Instant::now();
-        loop {
-            if let Some(seen) = seen(self) {
-                return seen;
-            }
-            assert!(start.elapsed() < PATIENCE, "{what}:\n{}", self.console());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    fn press_the_power_button(&self) {
-        use std::io::{Read, Write};
-        let mut qmp = std::os::unix::net::UnixStream::connect(self.dir.path().join("qmp")).unwrap();
-        let commands = b"{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"system_powerdown\"}\n";
-        qmp.write_all(commands).unwrap();
-        qmp.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-        let _ = qmp.read_to_end(&mut Vec::new());
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn press_the_power_button(guest: &Machine) {
+    use std::io::{Read, Write};
+    let mut qmp = std::os::unix::net::UnixStream::connect(guest.dir.path().join("qmp")).unwrap();
+    let commands = b"{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"system_powerdown\"}\n";
+    qmp.write_all(commands).unwrap();
+    qmp.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let _ = qmp.read_to_end(&mut Vec::new());
 }
 
 #[test]
@@ -502,7 +430,12 @@ fn an_image_without_an_init_boots_and_runs_its_entrypoint() {
         Err(Error::Archive { url, reason }) => return eprintln!("skipped: {url}: {reason}"),
         built => built.unwrap(),
     };
-    let mut guest = Guest::start(&built);
+    let mut guest = Machine::start(&built, "", |qemu, dir| {
+        let qmp = dir.join("qmp").display().to_string();
+        qemu.args(["-no-reboot", "-netdev", "user,id=n", "-device"])
+            .args(["virtio-net-pci,netdev=n,romfile=", "-qmp"])
+            .arg(format!("unix:{qmp},server=on,wait=off"));
+    });
     guest.wait("the entrypoint did not start", |guest| {
         guest.console().contains("app: ready").then_some(())
     });
@@ -517,9 +450,8 @@ fn an_image_without_an_init_boots_and_runs_its_entrypoint() {
     ] {
         assert!(console.contains(line), "{line}:\n{console}");
     }
-    guest.press_the_power_button();
-    let status = guest.wait("still runs", |guest| guest.child.try_wait().unwrap());
-    assert!(status.success(), "{status}");
+    press_the_power_button(&guest);
+    guest.ends_well();
     let console = guest.console();
     for line in [
         "microvm: asked to stop",

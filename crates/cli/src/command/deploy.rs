@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use image::store::{Carried, Store};
 
 use crate::deployment::{Answer, Cargo, Manifest, Parts};
-use crate::error::{Error, Kind, OrKind, Result};
+use crate::error::{Error, Kind, OrKind, Result, succeeded};
 use crate::installation::Origin;
 use crate::places::Places;
 use crate::verbs::say;
@@ -163,13 +163,7 @@ impl Args {
             .env("NIX_SSHOPTS", words.join(" "))
             .status()
             .or_kind(Kind::Missing)?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(Error::new(
-                Kind::Other,
-                format!("`nix copy` ended with {status}"),
-            )),
-        }
+        succeeded("nix copy", status, Kind::Other)
     }
 }
 
@@ -204,13 +198,7 @@ fn send_entries(store: &Store, names: &[String], to: Option<ChildStdin>) -> Resu
         .stdout(to)
         .status()
         .or_kind(Kind::Missing)?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(Error::new(
-            Kind::Other,
-            format!("`tar` ended with {status}"),
-        )),
-    }
+    succeeded("tar", status, Kind::Other)
 }
 
 #[cfg(test)]

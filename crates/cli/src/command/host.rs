@@ -7,7 +7,7 @@ use clap::Subcommand;
 use host::service::Systemd;
 use host::service::units;
 
-use crate::error::{Error, Kind, OrKind, Result};
+use crate::error::{Kind, OrKind, Result, succeeded};
 use crate::fleet::{self, StateDir};
 use crate::networks;
 use crate::places::Places;
@@ -145,13 +145,7 @@ fn machine(verb: &str, name: &str, state: &StateDir) -> Result<()> {
         .current_dir(&member.dir)
         .status()
         .or_kind(Kind::Missing)?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(Error::new(
-            Kind::Other,
-            format!("`{verb}` ended with {status}"),
-        )),
-    }
+    succeeded(verb, status, Kind::Other)
 }
 
 fn install(root: Option<PathBuf>, state: &StateDir, start: units::Start) -> Result<()> {

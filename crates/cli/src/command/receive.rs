@@ -9,7 +9,7 @@ use image::store::Store;
 use spec::names::VmName;
 
 use crate::deployment::{Answer, Cargo, Manifest, Parts};
-use crate::error::{Error, Kind, OrKind, Result};
+use crate::error::{Error, Kind, OrKind, Result, succeeded};
 use crate::fleet;
 use crate::places::{self, Places};
 use crate::service;
@@ -124,12 +124,7 @@ fn take_entries(parts: &Parts, store: &Store, mut input: BufReader<Stdin>) -> Re
         copied.or_kind(Kind::Storage)?;
     }
     let status = tar.wait().or_kind(Kind::Other)?;
-    if !status.success() {
-        return Err(Error::new(
-            Kind::Storage,
-            format!("`tar` ended with {status}"),
-        ));
-    }
+    succeeded("tar", status, Kind::Storage)?;
     let wanted = parts
         .entries
         .iter()

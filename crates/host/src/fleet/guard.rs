@@ -1,16 +1,13 @@
 //! One change of a VM at a time.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use spec::names::VmName;
 
 use super::{Error, Fleet};
-use crate::lock::is_at;
+use crate::lock::try_exclusive;
 
 /// Held while a VM's directory is changed.
 #[derive(Debug)]
@@ -43,25 +40,8 @@ impl Guard {
     /// `None` where somebody else has it.
     pub(super) fn try_take(fleet: &Fleet, name: &VmName) -> Result<Option<Self>, Error> {
         let path = fleet.own("locks")?.join(&**name);
-        let io = |source| Error::io("lock", &path, source);
-        loop {
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o644)
-                .custom_flags(libc::O_NOFOLLOW)
-                .open(&path)
-                .map_err(io)?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Err(Errno::WOULDBLOCK) => return Ok(None),
-                done => done.map_err(|error| io(error.into()))?,
-            }
-            // Who had it may have removed the file between our opening and our locking it.
-            if is_at(&file, &path) {
-                return Ok(Some(Self { path, _file: file }));
-            }
-        }
+        let file = try_exclusive(&path).map_err(|source| Error::io("lock", &path, source))?;
+        Ok(file.map(|file| Self { path, _file: file }))
     }
 
     /// Of a VM that is no more.

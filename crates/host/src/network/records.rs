@@ -1,14 +1,11 @@
 //! What is remembered of networks in the state directory: how they are wanted, and who has which
 //! address.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use spec::names::InterfaceId;
 
@@ -100,33 +97,21 @@ impl Networks {
 
     /// One change at a time. Its file's name is none of a network.
     pub(super) fn lock(&self) -> Result<File, Error> {
-        let path = self.fleet.own(DIR)?.join(".lock");
-        let io = |source| Error::io("lock", &path, source);
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o644)
-                .custom_flags(libc::O_NOFOLLOW)
-                .open(&path)
-                .map_err(io)?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                // The last network may have gone, and the file with it.
-                Ok(()) if crate::lock::is_at(&file, &path) => return Ok(file),
-                Ok(()) => {
-                    self.fleet.own(DIR)?;
+            let path = self.fleet.own(DIR)?.join(".lock");
+            match crate::lock::try_exclusive(&path) {
+                Ok(Some(file)) => return Ok(file),
+                // The last network may have gone, and the directory with it.
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::io("lock", &path, error));
                 }
-                Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                Err(Errno::WOULDBLOCK) => {
+                _ if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+                _ => {
                     return Err(Error::Locked {
                         seconds: PATIENCE.as_secs(),
                     });
                 }
-                Err(error) => return Err(io(error.into())),
             }
         }
     }
