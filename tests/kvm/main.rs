@@ -7,6 +7,7 @@ mod boots;
 mod definition;
 mod devices;
 mod flake;
+mod hosts;
 mod hypervisors;
 mod life;
 mod network;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use harness::Outcome;
 use libtest_mimic::{Arguments, Completion, Trial};
 
+use hosts::Hosts;
 use hypervisors::Hypervisor;
 use suite::Suite;
 
@@ -35,38 +37,35 @@ fn main() {
     // Several guests at once only make each slower.
     arguments.test_threads.get_or_insert(1);
     let hypervisors = hypervisors::all().expect("`microvm hypervisors --json` answers");
-    let suite = Arc::new(Suite::new(&hypervisors));
-    let network = network_trial(&hypervisors, &suite);
+    let hosts = Arc::new(Hosts::new(hypervisors.clone()));
     let mut trials: Vec<Trial> = hypervisors
-        .into_iter()
-        .flat_map(|hypervisor| trials(hypervisor, &suite))
-        .chain([network])
+        .iter()
+        .flat_map(|hypervisor| trials(hypervisor, &hosts))
         .collect();
-    trials.push(flake_trial(&suite));
+    trials.push(network_trial(&hypervisors, &hosts));
+    trials.push(host_trial(
+        "vms_of_a_flake",
+        flake::skip_reason(),
+        &hosts,
+        flake::everything,
+    ));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Ends the KVM host: `exit` runs no destructors.
-    drop(Arc::into_inner(suite));
+    drop(Arc::into_inner(hosts));
     conclusion.exit();
 }
 
-fn trials(hypervisor: Hypervisor, suite: &Arc<Suite>) -> Vec<Trial> {
-    let name = hypervisor.name.clone();
-    if let Some(why) = skip_reason(&hypervisor) {
-        return vec![Trial::ignorable_test(name.clone(), move || {
-            println!("skipped: {name} in the KVM host: {why}");
-            Ok(Completion::ignored_with(why))
-        })];
+fn trials(hypervisor: &Hypervisor, hosts: &Arc<Hosts>) -> Vec<Trial> {
+    let name = &hypervisor.name;
+    if let Some(why) = skip_reason(hypervisor) {
+        return vec![skipped(name, why)];
     }
-    let hypervisor = Arc::new(hypervisor);
     let trial = |(test, run): (&str, Test)| {
-        let (suite, hypervisor) = (Arc::clone(suite), Arc::clone(&hypervisor));
+        let (hosts, hypervisor) = (Arc::clone(hosts), hypervisor.clone());
         let name = format!("{name}::{test}");
         Trial::test(name.clone(), move || {
-            run(&suite, &hypervisor).map_err(|failure| {
-                // At once: the others go on for long.
-                eprintln!("{name}: {failure}");
-                failure.to_string().into()
-            })
+            hosts.run(&name, |suite| run(suite, &hypervisor))?;
+            Ok(())
         })
     };
     let asked = std::env::var_os(boots::BOOTS).is_some();
@@ -75,40 +74,34 @@ fn trials(hypervisor: Hypervisor, suite: &Arc<Suite>) -> Vec<Trial> {
 }
 
 /// Its guests are QEMU's.
-fn network_trial(hypervisors: &[Hypervisor], suite: &Arc<Suite>) -> Trial {
-    let name = "vms_on_a_network";
-    let mut qemu = hypervisors.iter().filter(|one| one.name == "qemu");
-    let why = match qemu.next() {
+fn network_trial(hypervisors: &[Hypervisor], hosts: &Arc<Hosts>) -> Trial {
+    let qemu = hypervisors.iter().find(|one| one.name == "qemu");
+    let why = match qemu {
         Some(qemu) => skip_reason(qemu),
         None => Some("there is no QEMU".to_owned()),
     };
-    let suite = Arc::clone(suite);
-    Trial::ignorable_test(name, move || {
-        if let Some(why) = why {
-            println!("skipped: {name}: {why}");
-            return Ok(Completion::ignored_with(why));
-        }
-        network::everything(&suite)
-            .map(|()| Completion::Completed)
-            .map_err(|failure| {
-                eprintln!("{name}: {failure}");
-                failure.to_string().into()
-            })
-    })
+    host_trial("vms_on_a_network", why, hosts, network::everything)
 }
 
 /// Of the host, not of a hypervisor.
-fn flake_trial(suite: &Arc<Suite>) -> Trial {
-    const NAME: &str = "vms_of_a_flake";
-    if let Some(why) = flake::skip_reason() {
-        return Trial::ignorable_test(NAME, move || {
-            println!("skipped: {NAME} in the KVM host: {why}");
-            Ok(Completion::ignored_with(why))
-        });
+fn host_trial(
+    name: &'static str,
+    skip: Option<String>,
+    hosts: &Arc<Hosts>,
+    test: fn(&Suite) -> Outcome,
+) -> Trial {
+    if let Some(why) = skip {
+        return skipped(name, why);
     }
-    let suite = Arc::clone(suite);
-    Trial::test(NAME, move || {
-        flake::everything(&suite).map_err(|failure| failure.to_string().into())
+    let hosts = Arc::clone(hosts);
+    Trial::test(name, move || Ok(hosts.run(name, test)?))
+}
+
+fn skipped(name: &str, why: String) -> Trial {
+    let name = name.to_owned();
+    Trial::ignorable_test(name.clone(), move || {
+        println!("skipped: {name} in the KVM host: {why}");
+        Ok(Completion::ignored_with(why))
     })
 }
 

@@ -55,6 +55,14 @@ impl Suite {
         Ok(started.as_ref().map_err(Clone::clone)?)
     }
 
+    /// What the KVM host printed last, where it is not there any more.
+    pub fn lost_host(&self) -> Option<String> {
+        match self.host.get()? {
+            Ok(host) => host.is_lost().then(|| host.tail()),
+            Err(failure) => Some(failure.clone()),
+        }
+    }
+
     fn start(&self) -> Outcome<KvmHost> {
         let programs = self.copy_programs()?;
         let store = fleet::kept_directory().join("store");
@@ -115,16 +123,18 @@ impl Suite {
 
     /// Starts a guest and waits until SSH answers. The emulated SVM now and then has a guest jump
     /// into nowhere in its first second (seen with QEMU: the same wild address for minutes, its
-    /// APIC not yet enabled), so that one which stays silent is started again.
+    /// APIC not yet enabled) or reset, so that one which stays silent or ends is started again.
     pub fn boot(&self, place: &Place, by: By) -> Outcome<(Nested<'_>, Duration)> {
         for attempt in 1.. {
             let mut guest = self.start_guest(place, by)?;
             match guest.wait_for_ssh() {
                 Ok(took) => return Ok((guest, took)),
-                Err(failure) if attempt == ATTEMPTS || !guest.is_running()? => return Err(failure),
+                Err(failure) if attempt == ATTEMPTS => return Err(failure),
                 Err(failure) => println!("attempt {attempt} of {ATTEMPTS}: {failure}"),
             }
-            guest.kill_all()?;
+            if guest.is_running()? {
+                guest.kill_all()?;
+            }
         }
         unreachable!("the last attempt returns")
     }

@@ -57,6 +57,16 @@ impl KvmHost {
         &self.ssh
     }
 
+    /// Whether it does not let a new client in any more.
+    pub fn is_lost(&self) -> bool {
+        !self.ssh.answers(KVM_HOST)
+    }
+
+    /// What it printed last.
+    pub fn tail(&self) -> String {
+        self.guest.tail()
+    }
+
     /// The process on this machine.
     pub fn pid(&self) -> u32 {
         self.guest.pid()

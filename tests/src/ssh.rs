@@ -24,7 +24,8 @@ impl Ssh {
              Host * !{KVM_HOST}\n  ProxyJump {KVM_HOST}\n\
              Host *\n  User root\n  ControlPath {sockets}\n  BatchMode yes\n  LogLevel ERROR\n  \
              PreferredAuthentications none,password\n  StrictHostKeyChecking no\n  \
-             UserKnownHostsFile /dev/null\n  ConnectTimeout 300\n"
+             UserKnownHostsFile /dev/null\n  ConnectTimeout 300\n  \
+             ServerAliveInterval 60\n  ServerAliveCountMax 5\n"
         );
         std::fs::write(&config, text)?;
         Ok(Self { config })
@@ -34,6 +35,15 @@ impl Ssh {
     pub fn connects(&self, to: &str) -> bool {
         let mut ssh = self.ssh();
         ssh.args(["-M", "-N", "-f", to])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        ssh.status().is_ok_and(|status| status.success())
+    }
+
+    /// Whether a connection of its own comes about.
+    pub fn answers(&self, at: &str) -> bool {
+        let mut ssh = self.ssh();
+        ssh.args(["-S", "none", at, "true"])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         ssh.status().is_ok_and(|status| status.success())
