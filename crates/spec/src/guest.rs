@@ -137,7 +137,7 @@ fn is_plain(text: &str) -> bool {
 pub struct Debian {
     /// Suite or codename: `stable`, `trixie`, `bookworm`.
     pub suite: String,
-    /// Beyond what every guest has (systemd, udev, dbus, openssh-server, iproute2).
+    /// Beyond what every guest has (systemd, udev, dbus, openssh-server, iproute2, mount).
     pub packages: Vec<String>,
     /// URL of the archive; `None` takes the host's own apt configuration.
     pub mirror: Option<String>,

@@ -130,13 +130,17 @@ pub fn summary(said: &str) -> String {
 }
 
 /// Last line that says something, without the program's name before it; of an error with causes
-/// under it, as StratoVirt prints them, the last two.
+/// under it, as StratoVirt prints them, the last two; of an error with the usage under it, as
+/// `mkfs.xfs` prints it, the error.
 pub fn last_line(said: &str) -> String {
     if let Some((_, causes)) = said.rsplit_once("Caused by:") {
         return last_causes(causes);
     }
     // lkvm's last, after the one that says why.
     let says_nothing = |line: &str| line.is_empty() || line == "Fatal: Initialisation failed";
+    let said = said
+        .split_once("\nUsage: ")
+        .map_or(said, |(error, _)| error);
     let line = said
         .lines()
         .rev()
@@ -245,5 +249,11 @@ mod tests {
             "-foo: invalid option"
         );
         assert_eq!(last_line(""), "");
+        assert_eq!(
+            last_line(
+                "Filesystem must be larger than 300MB.\nUsage: mkfs.xfs\n/* sizes */ [-b n]\n"
+            ),
+            "Filesystem must be larger than 300MB."
+        );
     }
 }

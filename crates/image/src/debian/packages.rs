@@ -8,8 +8,9 @@ use spec::vm::{Arch, Device, Kernel, RootShare, ShareProto, StoreKind};
 ///
 /// `kmod` is there because the kernel's own package, which would pull it in, is not installed;
 /// `libnss-myhostname` resolves the host name that only the boot decides; `login`, without which
-/// no console lets anybody in, is no longer essential from trixie on.
-pub(crate) const BASE: [&str; 11] = [
+/// no console lets anybody in, is no longer essential from trixie on; `mount`, with which systemd
+/// mounts, nothing pulls in after trixie.
+pub(crate) const BASE: [&str; 12] = [
     "apt",
     "dbus",
     "iproute2",
@@ -17,6 +18,7 @@ pub(crate) const BASE: [&str; 11] = [
     "libnss-myhostname",
     "libpam-systemd",
     "login",
+    "mount",
     "openssh-server",
     "systemd-resolved",
     "systemd-sysv",

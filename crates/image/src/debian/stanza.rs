@@ -54,9 +54,15 @@ impl Stanza {
             .collect()
     }
 
-    /// The parts of a kernel that it needs with it; initramfs generators are none.
+    /// The parts of a kernel that it needs with it; initramfs generators are none. Newer releases
+    /// have the list of what is built in in a `linux-base-VERSION`.
     pub(super) fn kernel_parts(&self) -> Vec<String> {
-        const PARTS: [&str; 3] = ["linux-image-", "linux-modules-", "linux-binary-"];
+        const PARTS: [&str; 4] = [
+            "linux-image-",
+            "linux-modules-",
+            "linux-binary-",
+            "linux-base-",
+        ];
         let depends = self.field("Depends").unwrap_or_default();
         depends
             .split(',')
@@ -79,6 +85,11 @@ Depends: linux-image-6.12.1+deb13-cloud-amd64 (= 6.12.1-1), kmod, initramfs-tool
 Filename: pool/x.deb
 SHA256: 00
 
+Package: linux-image-7.2.13+deb14-cloud-amd64
+Version: 7.2.13-1
+Architecture: amd64
+Depends: dracut | linux-initramfs-tool, linux-base-7.2.13+deb14-cloud-amd64 (= 7.2.13-1), linux-binary-7.2.13+deb14-cloud-amd64 (= 7.2.13-1), linux-modules-7.2.13+deb14-cloud-amd64 (= 7.2.13-1), linux-base
+
 Package: login
 Version: 1:4.16
 Architecture: amd64
@@ -87,13 +98,18 @@ Architecture: amd64
     #[test]
     fn reads_what_a_build_needs() {
         let stanzas = Stanza::parse_all(TEXT);
-        assert_eq!(stanzas.len(), 2);
+        assert_eq!(stanzas.len(), 3);
         assert_eq!(
             stanzas[0].kernel_parts(),
             ["linux-image-6.12.1+deb13-cloud-amd64"]
         );
         assert_eq!(
-            stanzas[1].package().unwrap().to_string(),
+            stanzas[1].kernel_parts(),
+            ["base", "binary", "modules"]
+                .map(|part| format!("linux-{part}-7.2.13+deb14-cloud-amd64"))
+        );
+        assert_eq!(
+            stanzas[2].package().unwrap().to_string(),
             "login 1:4.16 amd64"
         );
         assert!(

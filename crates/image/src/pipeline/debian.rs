@@ -133,11 +133,10 @@ impl Source<'_> {
     fn kernel(&self, store: &Store) -> Result<Kernel, Error> {
         let identity: Vec<String> = self.entry.kernel.iter().map(Package::to_string).collect();
         let identity = identity.join("\n");
-        let name = self
-            .entry
-            .kernel
-            .first()
-            .map_or("linux", |package| &package.name);
+        let mut names = self.entry.kernel.iter().map(|package| &*package.name);
+        let name = names
+            .find(|name| name.starts_with("linux-image-"))
+            .unwrap_or("linux");
         kernel::install(name, identity, store, self.context, &|scratch| {
             let pool = self.pool()?;
             self.ensure(&pool, &self.entry.kernel)?;

@@ -27,7 +27,7 @@ pub const OPTIONS: &[Opt] = &[
         Type::List(&Type::Text(Form::Package)),
         Default::List(&[]),
         "[\"nginx\"]",
-        "Packages beyond those that every guest has: systemd, udev, dbus, openssh-server, iproute2.",
+        "Packages beyond those that every guest has: systemd, udev, dbus, openssh-server, iproute2, mount.",
     ),
     opt(
         "guest.debian.mirror",
@@ -117,7 +117,7 @@ pub const OPTIONS: &[Opt] = &[
         PASSWORD,
         Default::Null,
         "\"\"",
-        "Password of root, as for users. Without the option root cannot log in with a password.",
+        "Password of root, as for users. Without the option root cannot log in with a password. Over SSH only an empty one lets root in; else root needs a key.",
     ),
     opt(
         "guest.sshKeys",
