@@ -7,8 +7,8 @@ use harness::Outcome;
 use crate::hypervisors::Hypervisor;
 use crate::suite::Suite;
 
-/// How many KVM hosts a run may take. The emulated SVM now and then locks up the host that uses
-/// it, which says nothing about the program under test.
+/// How many KVM hosts a run may take. The emulation now and then locks up the host that uses
+/// KVM, which says nothing about the program under test.
 const HOSTS: u32 = 3;
 
 /// One suite at a time, with its KVM host.

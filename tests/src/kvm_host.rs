@@ -43,8 +43,10 @@ impl KvmHost {
             ssh,
             _fleet: fleet,
         };
-        host.run("systemctl start systemd-modules-load.service; test -c /dev/kvm")
-            .map_err(|failure| format!("KVM does not work in the KVM host: {failure}"))?;
+        host.run(
+            "systemctl start systemd-modules-load.service kvm-in-use.service; test -c /dev/kvm",
+        )
+        .map_err(|failure| format!("KVM does not work in the KVM host: {failure}"))?;
         Ok(host)
     }
 
