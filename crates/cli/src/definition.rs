@@ -62,6 +62,17 @@ impl Definition {
         }
     }
 
+    /// One that the program wrote; it names files by absolute paths.
+    pub fn generated(shown: &str, lock: PathBuf, text: String) -> Self {
+        Self {
+            shown: shown.to_owned(),
+            base_dir: PathBuf::from("/"),
+            lock,
+            text,
+            format: Format::Toml,
+        }
+    }
+
     /// Checks the text; every problem of every VM at once.
     pub fn check(&self) -> Checked {
         let source = spec::read::Source {

@@ -16,6 +16,7 @@ mod git;
 mod installation;
 mod live;
 mod log_objects;
+mod nested;
 mod networks;
 mod package;
 mod places;

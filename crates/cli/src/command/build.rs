@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::definition::Definition;
 use crate::error::Result;
 use crate::flake::Flake;
+use crate::nested;
 use crate::package::{self, Package};
 use crate::places::Places;
 use crate::reference::Reference;
@@ -76,6 +77,7 @@ impl Args {
 
 /// Finds, checks and builds what a reference names.
 pub fn build(reference: &Reference, places: &Places, update: bool) -> Result<Package> {
+    nested::refuse(reference, places)?;
     let definition = Definition::find(&reference.source, places)?;
     let vm = definition.vm(reference.name.as_deref())?;
     package::build(&vm, &definition, places, update)

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::error::Result;
 use crate::flake::Flake;
 use crate::foreign;
+use crate::nested;
 use crate::package;
 use crate::places::{self, Places};
 use crate::reference::Reference;
@@ -46,6 +47,10 @@ impl Args {
             return self.start(&path);
         }
         let places = Places::of_this_user();
+        if nested::is(&self.reference, &places)? {
+            let state = self.state_dir.as_deref().unwrap_or(Path::new("."));
+            return nested::run(state, &places, self.update, &self.extra);
+        }
         if let Some(flake) = Flake::of(&self.reference.source, &places)? {
             return self.run_flake(&flake, &places);
         }

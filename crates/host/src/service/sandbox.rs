@@ -72,7 +72,7 @@ impl Paths {
 }
 
 /// As systemd reads it back in double quotes; `%` begins a specifier.
-fn escaped(path: &Path) -> String {
+pub fn escaped(path: &Path) -> String {
     let text = path.to_string_lossy();
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
