@@ -5,6 +5,7 @@ mod deployed;
 mod foreign;
 mod full;
 mod lifecycle;
+mod nested;
 mod roots;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ fn main() {
         ("ten_boots_in_a_row_a", boots::a),
         ("ten_boots_in_a_row_b", boots::b),
         ("around_a_run", lifecycle::around_a_run),
+        ("host_in_a_vm", nested::answers_and_stops),
     ];
     let aarch64 = trial("aarch64_guest", foreign::aarch64, foreign::lacks, &fleet);
     let deployed = trial(

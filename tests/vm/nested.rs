@@ -1,0 +1,34 @@
+//! A host of microVMs in a microVM, in which everything comes up and goes down again.
+
+use harness::{Fleet, Outcome, check, host};
+
+/// With QEMU and alioth, which every such host has; `microvm run microvm#vm` by hand tries all.
+const HYPERVISORS: [&str; 2] = ["qemu", "alioth"];
+
+pub fn answers_and_stops(fleet: &Fleet) -> Outcome {
+    let mut microvm = fleet.microvm();
+    microvm.args(["run", "microvm#vm", "--", "--smoke", "--hypervisors"]);
+    let printed = host::output(microvm.arg(HYPERVISORS.join(",")))?;
+    println!("{printed}");
+    let rows: Vec<Vec<&str>> = printed
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    check!(
+        rows.len() == HYPERVISORS.len(),
+        "not a row for each:\n{printed}"
+    );
+    for (row, name) in rows.iter().zip(HYPERVISORS) {
+        let sound = row.len() == 5
+            && row[0] == name
+            && row[1].starts_with("10.0.0.")
+            && row[2].parse::<u32>().is_ok_and(|seconds| seconds > 0)
+            && row[3].parse::<u32>().is_ok_and(|mib| mib > 0);
+        check!(
+            sound,
+            "the row of {name} is not what it should be:\n{printed}"
+        );
+    }
+    Ok(())
+}
