@@ -89,7 +89,7 @@ fn commands(host: &KvmHost, guest: &Nested<'_>) -> Outcome {
         "set -e; mkdir -p {fleet}/{name}; mount --bind {state} {fleet}/{name}; \
          ln -sfn {package} {state}/current; \
          code=0; echo given | $(readlink -f {package}/bin/microvm-run) exec {name} \
-         --state-dir {fleet} -- sh -c 'cat; hostname; exit 7' || code=$?; \
+         --state-dir {fleet} -- sh -c 'cat; hostname; exit 7' 2>&1 || code=$?; \
          umount {fleet}/{name}; rm {state}/current; echo code $code"
     ))?;
     let expected = format!("given\n{name}\ncode 7");

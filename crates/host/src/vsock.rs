@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, VsockAddr, bind, connect, socket};
@@ -46,7 +47,7 @@ impl Target {
             return self.connect();
         };
         let mut last = ErrorKind::AddrInUse.into();
-        for own in RESERVED.rev() {
+        for own in reserved() {
             match through_kernel(*cid, *port, Some(own)) {
                 Err(error) if error.kind() == ErrorKind::AddrInUse => last = error,
                 done => return done,
@@ -62,7 +63,16 @@ impl Target {
 }
 
 /// Ports that take CAP_NET_BIND_SERVICE.
-const RESERVED: std::ops::RangeInclusive<u32> = 512..=1023;
+const RESERVED: std::ops::Range<u32> = 512..1024;
+
+/// All of them, each time beginning with another one: what the guest still says of a connection
+/// that was closed a moment ago would end a new one from the same port.
+fn reserved() -> impl Iterator<Item = u32> {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed));
+    let count = RESERVED.end - RESERVED.start;
+    (0..count).map(move |step| RESERVED.start + (first.wrapping_add(step)) % count)
+}
 
 fn through_kernel(cid: u32, port: u32, own: Option<u32>) -> std::io::Result<OwnedFd> {
     let family = AddressFamily::Vsock;
@@ -101,6 +111,17 @@ fn first_line(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn all_reserved_ports_are_tried_and_none_twice_in_a_row() {
+        let first = |mut ports: Vec<u32>| {
+            let first = ports[0];
+            ports.sort_unstable();
+            assert_eq!(ports, RESERVED.collect::<Vec<_>>());
+            first
+        };
+        assert_ne!(first(reserved().collect()), first(reserved().collect()));
+    }
 
     /// A hypervisor with one port, and what a guest says there.
     fn connected(port: u32, answer: &'static [u8]) -> std::io::Result<String> {
