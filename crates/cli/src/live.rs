@@ -53,16 +53,42 @@ impl Which {
         })
     }
 
-    /// All that run there, or the one that is named, whether it runs or not.
-    pub fn find_all(&self) -> Result<Vec<Control>> {
+    /// All that run there, or the one that is named, whether it runs or not; each with its
+    /// directory. Where none runs in the directory itself, those that are installed below it.
+    pub fn find_all(&self) -> Result<Vec<(PathBuf, Control)>> {
         if self.name().is_some() {
-            return Ok(vec![self.find()?]);
+            let control = self.find()?;
+            return Ok(vec![(
+                std::env::current_dir().or_kind(Kind::Other)?,
+                control,
+            )]);
         }
+        let here = std::path::absolute(self.dir()).or_kind(Kind::NotFound)?;
         self.enter()?;
-        Ok(RunLock::running(Path::new("."))
-            .iter()
-            .filter_map(|name| described(name))
-            .collect())
+        let running = RunLock::running(Path::new("."));
+        let controls = running.iter().filter_map(|name| described(name));
+        let found: Vec<_> = controls.map(|control| (here.clone(), control)).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        self.all_installed(here)
+    }
+
+    fn all_installed(&self, here: PathBuf) -> Result<Vec<(PathBuf, Control)>> {
+        let state = match self.state_dir {
+            Some(_) => here,
+            None => places::state_dir(),
+        };
+        let fleet = crate::fleet::open(&state)?;
+        let mut found = Vec::new();
+        for name in fleet.names()? {
+            let member = fleet.member(&name)?;
+            if member.runs {
+                let runner = Runner::open(member.in_use().path())?;
+                found.push((member.dir, runner.control()));
+            }
+        }
+        Ok(found)
     }
 
     /// One of the state directory, where no VM of that name runs in the current directory.

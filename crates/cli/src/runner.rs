@@ -93,7 +93,7 @@ impl Runner {
             Live::Balloon => verbs::balloon(&control, verbs::size(arguments)?),
             Live::Pause => verbs::pause(&control),
             Live::Resume => verbs::resume(&control),
-            Live::Status => verbs::status(&[control], arguments == ["--json"]),
+            Live::Status => verbs::status(&[(".".into(), control)], arguments == ["--json"]),
             Live::Console => verbs::console(&control),
         }
     }

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use host::console::{self, Left};
 use host::control::{self, Status, Stopped};
 use serde_json::json;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, OrKind, Result};
 
 /// The verbs that bin/ has too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,14 +84,19 @@ pub fn console(control: &Control) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what can be told of some VMs.
-pub fn status(controls: &[Control], as_json: bool) -> Result<ExitCode> {
-    let all = controls.iter().map(|c| (c, control::status(c)));
+/// Prints what can be told of some VMs, each of which runs in its directory.
+pub fn status(all: &[(PathBuf, Control)], as_json: bool) -> Result<ExitCode> {
+    let mut rows = Vec::new();
+    for (dir, control) in all {
+        std::env::set_current_dir(dir).or_kind(Kind::NotFound)?;
+        let status = control::status(control);
+        match as_json {
+            true => rows.push(row(control, &status)),
+            false => print(control, &status),
+        }
+    }
     if as_json {
-        let rows: Vec<serde_json::Value> = all.map(|(c, status)| row(c, &status)).collect();
         println!("{:#}", serde_json::Value::Array(rows));
-    } else {
-        all.for_each(|(c, status)| print(c, &status));
     }
     Ok(ExitCode::SUCCESS)
 }

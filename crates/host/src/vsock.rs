@@ -29,7 +29,7 @@ pub enum Target {
     },
 }
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Target {
     /// Connects; an error where nothing listens there.

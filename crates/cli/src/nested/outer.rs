@@ -19,6 +19,9 @@ pub const SSH_PORT: u16 = 2222;
 /// Where programs of hypervisors are in it, on the PATH of its units.
 const PROGRAMS: &str = "/usr/local/bin";
 
+/// This program there.
+const MICROVM: &str = "/usr/local/bin/microvm";
+
 /// What of it can be chosen.
 pub struct Shape {
     pub vcpu: Option<u32>,
@@ -47,7 +50,7 @@ pub fn definition(
         let name = program.file_name().unwrap_or_default();
         add_program(files, &Path::new(PROGRAMS).join(name), program)?;
     }
-    add_program(files, &microvm, &microvm)?;
+    add_program(files, Path::new(MICROVM), &microvm)?;
     add_text(files, "/etc/microvm/host.toml", &declared(guests));
     let modules = format!(
         "kvm\n{}\ntun\nbridge\nvhost_net\nvhost_vsock\n",
@@ -138,23 +141,33 @@ addresses = [\"10.0.0.1/24\", \"fd12:3456:789a::1/64\"]
 fn fill(files: &mut Table, guests: &[Built], microvm: &Path, store: &Path) {
     let names: Vec<&str> = guests.iter().map(Built::name).collect();
     let names = names.join(" ");
-    let unit_word = |path: &Path| format!("\"{}\"", host::service::sandbox::escaped(path));
-    // The hypervisors' user has to reach what is below them.
-    let closed = [microvm, store]
-        .into_iter()
-        .flat_map(|path| path.ancestors().skip(1));
-    let closed = closed.filter(|dir| dir.parent().is_some() && !dir.starts_with("/usr"));
-    let ancestors: String = closed
-        .map(|dir| format!("ExecStart=chmod o+x {}\n", unit_word(dir)))
-        .collect();
+    let prepare = prepare(microvm, store);
     for (_, file) in files.iter_mut() {
         if let Some(Value::String(text)) = file.get_mut("text") {
             *text = text
                 .replace("@names@", &names)
-                .replace("@ancestors@", &ancestors)
-                .replace("@microvm@", &unit_word(microvm));
+                .replace("@prepare@", &prepare);
         }
     }
+}
+
+/// Lines of a unit. The runner packages name the program as it is here; and the hypervisors' user
+/// has to reach what they name.
+fn prepare(microvm: &Path, store: &Path) -> String {
+    let word = |path: &Path| format!("\"{}\"", host::service::sandbox::escaped(path));
+    let mut lines = String::new();
+    if microvm != Path::new(MICROVM) {
+        let directory = microvm.parent().unwrap_or(microvm);
+        lines += &format!("ExecStart=mkdir -p {}\n", word(directory));
+        lines += &format!("ExecStart=ln -sfn {MICROVM} {}\n", word(microvm));
+    }
+    let above = [microvm, store]
+        .into_iter()
+        .flat_map(|path| path.ancestors().skip(1));
+    for directory in above.filter(|directory| directory.parent().is_some()) {
+        lines += &format!("ExecStart=chmod o+x {}\n", word(directory));
+    }
+    lines
 }
 
 fn add_program(files: &mut Table, at: &Path, source: &Path) -> Result<()> {
@@ -197,6 +210,24 @@ fn table<'a>(from: &'a mut Table, keys: &[&str]) -> Result<&'a mut Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_program_is_found_where_the_packages_have_it() {
+        let store = Path::new("/var/lib/microvm/store");
+        let there = prepare(Path::new("/home/a b/microvm"), store);
+        assert_eq!(
+            there.lines().take(2).collect::<Vec<_>>(),
+            [
+                "ExecStart=mkdir -p \"/home/a b\"",
+                "ExecStart=ln -sfn /usr/local/bin/microvm \"/home/a b/microvm\""
+            ]
+        );
+        assert!(
+            there.contains("chmod o+x \"/var/lib/microvm\"\n"),
+            "{there}"
+        );
+        assert!(!prepare(Path::new(MICROVM), store).contains("ln "));
+    }
 
     #[test]
     fn the_suite_is_the_hosts_where_that_is_debian() {

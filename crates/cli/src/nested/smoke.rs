@@ -126,9 +126,8 @@ fn print(ssh: &Ssh, guests: &[Built], seen: &BTreeMap<&'static str, Seen>) -> Ve
 
 /// MiB that each takes of its host.
 fn memory(ssh: &Ssh) -> Option<BTreeMap<String, u64>> {
-    let program = std::env::current_exe().ok()?;
     let words = [
-        program.to_str()?,
+        "microvm",
         "status",
         "--json",
         "--state-dir",
