@@ -141,7 +141,7 @@ impl Entry {
             }
             Self::Runner { verb, package } => (verb, package),
         };
-        let runner = Runner::open(&package)?;
+        let runner = Runner::in_directory(&package, Path::new("."))?;
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
         match verb {
             Verb::Run => runner.become_hypervisor(&arguments, &Places::of_this_user()),

@@ -13,6 +13,7 @@ use host::probe::Host;
 use host::service::machine;
 use host::supervise::{Ended, Run};
 use host::virtiofs::Shares;
+use spec::names::VmName;
 use spec::vm::{Device, Interface, InterfaceKind};
 
 use crate::error::{Error, Kind, OrKind, Result};
@@ -34,6 +35,19 @@ impl Runner {
         Ok(Self {
             package: package.to_owned(),
             runner,
+        })
+    }
+
+    /// As it runs in a directory. One that is installed there has the name of that: what its
+    /// definition calls itself is the guest's affair.
+    pub fn in_directory(package: &Path, directory: &Path) -> Result<Self> {
+        let runner = package::read(package)?;
+        Ok(Self {
+            package: package.to_owned(),
+            runner: match installed_as(package, directory) {
+                Some(name) => runner.named(name),
+                None => runner,
+            },
         })
     }
 
@@ -241,4 +255,15 @@ impl Runner {
     pub fn name(&self) -> &str {
         &self.runner.vm.name
     }
+}
+
+/// The name of a VM's directory, where a package is what that runs or is to run.
+fn installed_as(package: &Path, directory: &Path) -> Option<VmName> {
+    let package = package.canonicalize().ok()?;
+    let directory = directory.canonicalize().ok()?;
+    let mut links = ["booted", "current"]
+        .iter()
+        .map(|link| directory.join(link));
+    links.find(|link| link.canonicalize().is_ok_and(|target| target == package))?;
+    VmName::try_from(directory.file_name()?.to_str()?.to_owned()).ok()
 }

@@ -82,6 +82,40 @@ fn a_shared_store_shows_the_closure_alone() {
     assert!(text.contains("the store is read-only"), "{text}");
 }
 
+/// A guest that calls itself otherwise than its configuration is called.
+const NAMED: &str = r#"
+  networking.hostName = lib.mkForce "front";
+  microvm.cpu = "max";
+  microvm.shares = [ { tag = "ro-store"; source = "/nix/store"; mountPoint = "/nix/.ro-store"; } ];
+"#;
+
+#[test]
+fn a_vm_has_the_name_of_its_configuration() {
+    let Some(own) = Nix::new() else { return };
+    own.register();
+    let flake = one(&own, "named", NAMED);
+    said(own.microvm(&format!("check {flake}")));
+    said(own.microvm(&format!("create web -f {flake}")));
+    said(own.microvm("start web"));
+    let dir = own.path().join("vms/web");
+    assert!(dir.join("web.lock").exists());
+    let pid = std::fs::read_to_string(dir.join("web.lock")).expect("it is there");
+    let pid = pid.lines().next().expect("it names its process");
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
+    assert!(line.starts_with(b"microvm@web\0"), "{line:?}");
+    let start = std::time::Instant::now();
+    while !said(own.microvm("logs web")).contains("front is up") {
+        assert!(start.elapsed() < BOOT, "{}", said(own.microvm("logs web")));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(said(own.microvm("status web")).contains("running"));
+    let mut shutdown = own.command(dir.join("current/bin/microvm-shutdown"));
+    shutdown.current_dir(&dir);
+    said(shutdown);
+    said(own.microvm("stop web"));
+    said(own.microvm("remove --yes web"));
+}
+
 /// The database of a writable store outlives its guest.
 const KEEPER: &str = r#"
   microvm.writableStoreOverlay = "/nix/.rw-store";

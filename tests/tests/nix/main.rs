@@ -3,6 +3,7 @@
 
 mod boots;
 mod consumers;
+mod host;
 mod sources;
 mod wrong;
 

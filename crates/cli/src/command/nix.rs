@@ -17,6 +17,7 @@ use spec::vm::StoreKind;
 use crate::definition::refusals;
 use crate::error::{Error, Kind, OrKind, Result};
 use crate::fleet::{self, StateDir};
+use crate::networks;
 use crate::places::Places;
 use crate::term;
 
@@ -73,6 +74,16 @@ enum Command {
         #[command(flatten)]
         state: StateDir,
     },
+    /// Check the networks of a host's configuration, and record them for its units
+    Networks {
+        /// `networks`, and the `network` of `vms`, as JSON
+        file: PathBuf,
+        /// Record nothing
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        state: StateDir,
+    },
     /// Check `config.microvm` as JSON, and make the store disk of a closure
     StoreDisk {
         #[command(flatten)]
@@ -124,6 +135,13 @@ impl Args {
                 flake,
                 state,
             } => install(&state.open()?, &name, &package, flake.as_deref())?,
+            Command::Networks { file, check, state } => {
+                let text = fs::read_to_string(file).or_kind(Kind::NotFound)?;
+                let declared = crate::declared::networks_of_nix(&text)?;
+                if !check {
+                    networks::record(&declared, &state.open()?)?;
+                }
+            }
             Command::StoreDisk {
                 definition,
                 closure,
@@ -179,7 +197,7 @@ fn install(fleet: &Fleet, name: &str, package: &Path, flake: Option<&str>) -> Re
     } else if flake.is_none() {
         fleet.update(&name, package, None, true)?;
     }
-    Ok(())
+    networks::refresh(fleet)
 }
 
 fn named_path(text: &str) -> std::result::Result<(String, PathBuf), String> {

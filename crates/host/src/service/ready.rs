@@ -127,7 +127,7 @@ pub fn watch(package: &Path, name: &VmName) {
     let hypervisor = nix::unistd::getppid();
     let start = Instant::now();
     let mut extended = Instant::now();
-    let mut guest = Booting::wanted(package);
+    let mut guest = Booting::wanted(package, name);
     while nix::unistd::getppid() == hypervisor && start.elapsed() < LONGEST {
         let runs = match readiness(package, name, None) {
             Readiness::Runs => true,
@@ -154,9 +154,9 @@ struct Booting {
 
 impl Booting {
     /// `None` where nobody wants to wait, or the guest has no way to say it.
-    fn wanted(package: &Path) -> Option<Self> {
+    fn wanted(package: &Path, name: &VmName) -> Option<Self> {
         let seconds = std::env::var(GUEST_SECONDS).ok()?.parse().ok()?;
-        let target = commands_of(package)?;
+        let target = commands_of(package, name)?;
         let bound = Duration::from_secs(seconds);
         let since = Instant::now();
         let (sender, ended) = mpsc::channel();
@@ -184,9 +184,10 @@ impl Booting {
 }
 
 /// Where a package's guest takes requests, in the current directory.
-fn commands_of(package: &Path) -> Option<Target> {
+fn commands_of(package: &Path, name: &VmName) -> Option<Target> {
     let text = std::fs::read_to_string(package.join("share/microvm/spec.json")).ok()?;
-    let vm = backend::package::Runner::parse(&text).ok()?.vm;
+    let runner = backend::package::Runner::parse(&text).ok()?;
+    let vm = runner.named(name.clone()).vm;
     let port = guest_exec::PORT;
     let cid = vm.vsock?;
     Some(match Control::of(&vm, Path::new("")).vsock {
