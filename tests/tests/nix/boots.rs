@@ -1,5 +1,6 @@
 //! Guests that boot, emulated, off a store disk or the host's store.
 
+use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
 
 use harness::nix::{Nix, Running, run, said, words};
@@ -114,6 +115,48 @@ fn a_vm_has_the_name_of_its_configuration() {
     said(shutdown);
     said(own.microvm("stop web"));
     said(own.microvm("remove --yes web"));
+}
+
+/// A guest for a hypervisor without a power button, whose channel QEMU has here.
+const ASKED: &str = r#"
+  microvm.hypervisor = "stratovirt";
+  microvm.vcpu = 1;
+  microvm.cpu = "max";
+  microvm.qemu.extraArgs = [
+    "-device" "virtio-serial-device"
+    "-chardev" "socket,id=agent,path=agent.sock,server=on,wait=off"
+    "-device" "virtserialport,chardev=agent,name=org.microvm.agent"
+  ];
+"#;
+
+#[test]
+fn a_guest_powers_off_when_its_agent_is_asked() {
+    let Some(own) = Nix::new() else { return };
+    own.register();
+    let flake = one(&own, "asked", ASKED);
+    let runner = own.path().join("runner");
+    let qemu = format!("{flake}#nixosConfigurations.web.config.microvm.runner.qemu");
+    said(own.nix(&["build", "-o", &runner.display().to_string(), &qemu]));
+    let state = own.path().join("state");
+    std::fs::create_dir(&state).expect("it can be made");
+    let mut start = own.command(runner.join("bin/microvm-run"));
+    start
+        .current_dir(&state)
+        .env("MICROVM_CACHE", own.path().join("cache"));
+    let mut running = Running::start(start);
+    running.says("web is up", BOOT);
+    let mut agent = std::os::unix::net::UnixStream::connect(state.join("agent.sock"))
+        .expect("QEMU listens there");
+    agent
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("it can be set");
+    let mut answers = BufReader::new(agent.try_clone().expect("it can be cloned")).lines();
+    for (request, expected) in [("ping", "pong"), ("poweroff", "ok")] {
+        writeln!(agent, "{request}").expect("it can be asked");
+        let answer = answers.next().expect("it answers");
+        assert_eq!(answer.expect("in time"), expected);
+    }
+    running.ends(BOOT);
 }
 
 /// The database of a writable store outlives its guest.

@@ -12,7 +12,7 @@ use clap::Subcommand;
 use host::fleet::Fleet;
 use spec::Vm;
 use spec::read::{HostDefaults, Source};
-use spec::vm::StoreKind;
+use spec::vm::{Arch, StoreKind};
 
 use crate::definition::refusals;
 use crate::error::{Error, Kind, OrKind, Result};
@@ -60,6 +60,15 @@ enum Command {
         closure: PathBuf,
         /// Where to write them
         #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Write what stops a guest that its hypervisor cannot ask, and runs the host's commands in it
+    Helpers {
+        /// The guest's processor
+        #[arg(long, value_name = "ARCH", value_parser = named_arch)]
+        arch: Arch,
+        /// Where to write it; must not be there
+        #[arg(short, long, value_name = "DIR")]
         out: PathBuf,
     },
     /// Install the VM of a host's configuration
@@ -128,6 +137,9 @@ impl Args {
             Command::Packages { closure, out } => {
                 let text = fs::read_to_string(closure).or_kind(Kind::NotFound)?;
                 fs::write(out, runner::packages(&text)).or_kind(Kind::Storage)?;
+            }
+            Command::Helpers { arch, out } => {
+                image::initrd::helpers::write(arch, &out).or_kind(Kind::Storage)?;
             }
             Command::Install {
                 name,
@@ -207,4 +219,8 @@ fn named_path(text: &str) -> std::result::Result<(String, PathBuf), String> {
         }
         _ => Err("NAME=PATH is accepted, with a NAME that has no `/`".to_owned()),
     }
+}
+
+fn named_arch(text: &str) -> std::result::Result<Arch, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
