@@ -147,7 +147,7 @@ impl Entry {
             Verb::Run => runner.become_hypervisor(&arguments, &Places::of_this_user()),
             Verb::Live(verb) => runner.live(verb, &arguments),
             Verb::VirtiofsdRun => runner.serve_shares(),
-            Verb::Register => runner.register(),
+            Verb::Register => runner.register(&arguments),
             Verb::Unregister => runner.unregister(),
             Verb::TapUp => runner.taps_up(),
             Verb::TapDown => runner.taps_down(),

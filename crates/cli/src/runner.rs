@@ -69,6 +69,8 @@ impl Runner {
         if let Some(line) = found.acceleration.line() {
             say(line);
         }
+        // A host that starts the package by itself hears from it when the VM runs.
+        host::service::leave_watcher(&self.package, &vm.name).or_kind(Kind::Other)?;
         host::exec::run(&plan, self.name(), Path::new("."), extra, &mut say)?;
         unreachable!("a hypervisor took the place of this process")
     }
@@ -186,10 +188,10 @@ impl Runner {
     }
 
     /// Makes the VM known to systemd-machined(8): `machinectl` then lists it.
-    pub fn register(&self) -> Result<ExitCode> {
-        let leader = std::env::var("MAINPID")
-            .ok()
-            .and_then(|pid| pid.parse().ok());
+    /// The process of the hypervisor is the first argument, or in `MAINPID`, or holds the lock.
+    pub fn register(&self, arguments: &[OsString]) -> Result<ExitCode> {
+        let given = arguments.first().and_then(|pid| pid.to_str()?.parse().ok());
+        let leader = given.or_else(|| std::env::var("MAINPID").ok()?.parse().ok());
         let leader: Option<u32> = leader.or_else(|| {
             let process = host::process::Process::of_lock(Path::new("."), self.name());
             process.map(|process| process.pid())

@@ -14,12 +14,14 @@ use spec::Vm;
 use spec::read::{HostDefaults, Source};
 use spec::vm::{Arch, StoreKind};
 
+use super::migrate;
 use crate::definition::refusals;
 use crate::error::{Error, Kind, OrKind, Result};
 use crate::fleet::{self, StateDir};
 use crate::networks;
 use crate::places::Places;
 use crate::term;
+use crate::verbs::say;
 
 /// What the Nix modules call when they build
 #[derive(clap::Args)]
@@ -202,6 +204,9 @@ impl Definition {
 /// Those of the host's configuration alone are updated with it; those of a flake by themselves.
 fn install(fleet: &Fleet, name: &str, package: &Path, flake: Option<&str>) -> Result<()> {
     let name = host::fleet::name(name)?;
+    for adopted in fleet.adopt(&name)? {
+        say(migrate::took_over(&adopted));
+    }
     fleet::keep_from_gc(fleet, &name, &Places::of_this_user())?;
     if fleet.find(&name)?.is_none() {
         crate::convergence::unmark(fleet, &name)?;

@@ -106,7 +106,9 @@ fn own_lock(package: &Path, name: &VmName) -> Result<Option<std::os::fd::OwnedFd
 /// The first argument of the process that watches.
 pub const WATCH_COMMAND: &str = "vm-watch";
 
-fn leave_watcher(package: &Path, name: &VmName) -> std::io::Result<()> {
+/// Leaves behind a process that tells systemd when the VM runs that this one becomes; nothing where
+/// nobody asks.
+pub fn leave_watcher(package: &Path, name: &VmName) -> std::io::Result<()> {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return Ok(());
     }
