@@ -11,13 +11,12 @@ use harness::nix::{Nix, run, said, words};
 
 use super::one;
 
-/// All that its units look for; stopped as it starts, for no guest is needed.
+/// What its units look for.
 const WEB: &str = r#"
   microvm.cpu = "max";
   microvm.vcpu = 2;
   microvm.registerWithMachined = true;
   microvm.hypervisor = "qemu";
-  microvm.qemu.extraArgs = [ "-S" ];
   microvm.shares = [
     { proto = "virtiofs"; tag = "ro-store"; source = "/nix/store"; mountPoint = "/nix/.ro-store"; }
   ];
@@ -72,6 +71,7 @@ impl World {
         let child = command
             .current_dir(&self.dir)
             .env("NOTIFY_SOCKET", &path)
+            .stdout(Stdio::null())
             .stderr(log.expect("it can be made"))
             .spawn();
         let mut started = Started(child.expect("it can be run"));

@@ -176,6 +176,21 @@ fn store_disk(kind: &StoreKind, closure: &Path, release: Option<&str>, out: &Pat
     Ok(())
 }
 
+/// What the definition is called in messages.
+const FILE: &str = "config.microvm";
+
+/// Where in the JSON something is wrong says nothing to who wrote Nix.
+fn without_places(problems: &str) -> String {
+    let line = |line: &str| {
+        let rest = line
+            .strip_prefix(FILE)
+            .and_then(|rest| rest.strip_prefix(':'));
+        let rest = rest.and_then(|rest| rest.split_once(": "));
+        rest.map_or(line, |(_, rest)| rest).to_owned()
+    };
+    problems.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 impl Definition {
     /// The checked VM. Memory and processors are those of another host: nothing is too much here.
     fn vm(&self) -> Result<Vm> {
@@ -184,7 +199,7 @@ impl Definition {
             Error::new(Kind::NotFound, format!("Cannot read `{shown}`: {error}"))
         })?;
         let source = Source {
-            file: "config.microvm",
+            file: FILE,
             base_dir: Path::new("/"),
             host: HostDefaults {
                 arch: crate::definition::own_arch(),
@@ -196,7 +211,10 @@ impl Definition {
         let mut vms = checked.sound.vms.into_values();
         match vms.next() {
             Some(vm) if checked.problems.is_empty() => Ok(vm),
-            _ => Err(checked.problems).or_kind(Kind::Definition),
+            _ => Err(Error::new(
+                Kind::Definition,
+                without_places(&checked.problems.to_string()),
+            )),
         }
     }
 }

@@ -30,7 +30,9 @@ let
       grep -q " $2 " /proc/mounts 2>/dev/null || mount -t $1 $1 $2
     done
     mkdir -p /etc /root /bin /var/log
-    ln -sfn ${pkgs.busybox}/bin/sh ${pkgs.busybox}/bin/poweroff /bin/
+    ln -sfn ${pkgs.busybox}/bin/sh /bin/sh
+    # What runs as PID 1 here knows no signal that asks for it.
+    ln -sfn ${pkgs.writeShellScript "poweroff" "sync; exec ${pkgs.busybox}/bin/poweroff -f"} /bin/poweroff
     cp -rL ${etc}/etc/. /etc/ 2>/dev/null
     hostname ${config.networking.hostName}
     ${lib.concatMapStrings (fs: ''
