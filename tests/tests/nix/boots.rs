@@ -115,7 +115,7 @@ fn a_vm_has_the_name_of_its_configuration() {
     status.current_dir(&dir);
     assert!(said(status).contains("web"));
     // The guest has no init that hears of a power button.
-    run(own.microvm("stop web").env("MICROVM_STOP_TIMEOUT", "1"));
+    run(own.microvm("stop web").env("MICROVM_SHUTDOWN_TIMEOUT", "1"));
     said(own.microvm("remove --yes web"));
 }
 
