@@ -43,7 +43,10 @@ let
         "${name}: the default is ${show (option.default or "none")}, not ${theirs.default}"
       ++ lib.optional (required && option ? default && !lib.elem name [ "microvm.storeDisk" "microvm.bootDisk" "microvm.deploy.installOnHost" ])
         "${name}: there is a default, ${show option.default}, where there should be none";
-  more = lib.subtractLists (lib.attrNames theirs ++ [ "microvm.guest.storeClosure" ]) (lib.attrNames ours);
+  # Of our own, beside theirs.
+  isMore = name: !(theirs ? ${name}) && !lib.hasPrefix "microvm.networks" name
+    && !lib.elem name [ "microvm.guest.storeClosure" "microvm.vms.<name>.network" ];
+  more = lib.filter isMore (lib.attrNames ours);
   undescribed = lib.attrNames (lib.filterAttrs (_: option: option.description or "" == "") ours);
 
   problems = lib.concatLists (lib.mapAttrsToList compare theirs)

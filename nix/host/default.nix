@@ -8,7 +8,8 @@ let
   program = lib.getExe microvm;
 
   units = pkgs.runCommand "microvm-units" { nativeBuildInputs = [ microvm ]; } ''
-    microvm host install --root root --state-dir ${lib.escapeShellArg stateDir}
+    microvm host install --root root --state-dir ${lib.escapeShellArg stateDir} \
+      --startup-timeout ${toString cfg.host.startupTimeout} --use-notify-sockets ${lib.boolToString cfg.host.useNotifySockets}
     mkdir -p "$out/lib/systemd/system"
     cp root/etc/systemd/system/* "$out/lib/systemd/system/"
   '';
@@ -44,12 +45,11 @@ let
     overrideStrategy = "asDropin";
     restartIfChanged = vm.restartIfChanged;
     restartTriggers = lib.optional vm.restartIfChanged vm.guest.microvm.declaredRunner;
-    serviceConfig = { TimeoutStartSec = cfg.host.startupTimeout; };
   };
   starting = lib.attrNames (lib.filterAttrs (_: vm: vm.autostart) cfg.vms) ++ cfg.autostart;
 in
 {
-  imports = [ ../options/host.nix ];
+  imports = [ ../options/host.nix ./networks.nix ];
 
   config = lib.mkIf cfg.host.enable {
     assertions = lib.concatLists (lib.mapAttrsToList (name: vm:

@@ -37,8 +37,11 @@ rec {
       passAsFile = [ "definition" ];
       preferLocalBuild = true;
       passthru = {
+        # What MicroVM.nix's host module asks of a runner.
         canShutdown = can "graceful stop" hypervisor;
         supportsNotifySocket = true;
+        tapMultiQueue = cfg.vcpu > 1;
+        inherit (cfg) registerWithMachined machineId;
         inherit definition hypervisor;
       };
       meta.mainProgram = "microvm-run";

@@ -7,6 +7,7 @@
     ./boot-disk.nix
     ./deploy.nix
     ./graphics.nix
+    ./helpers.nix
     ./mounts.nix
     ./optimization.nix
     ./runner.nix

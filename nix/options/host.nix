@@ -25,6 +25,7 @@ let
       flake = option (types.nullOr types.path) null "Flake that has the VM, as an input of this host's; installed once, then updated by `microvm update`.";
       updateFlake = option (types.nullOr types.str) null "Where `microvm update` takes the VM from, where that is not `flake`.";
       autostart = option types.bool true "Whether the VM starts with the host.";
+      network = option (types.nullOr types.str) null "The one of `microvm.networks` that all taps of the VM are for.";
       restartIfChanged = mkOption {
         type = types.bool;
         default = config.config != null;
@@ -47,14 +48,39 @@ let
       };
     };
   };
+
+  # Null is the program's default.
+  unset = type: option (types.nullOr type) null;
+  network.options = {
+    addresses = mkOption {
+      type = types.listOf types.str;
+      description = "Addresses of the host, with prefixes; guests have the rest.";
+    };
+    dhcp = unset (types.either types.bool (types.submodule {
+      options.range = unset (types.listOf types.str) "First and last address for guests that are not known.";
+    })) "Whether guests get their IPv4 addresses by DHCP, and which.";
+    leases = option (types.listOf (types.submodule {
+      options = {
+        mac = mkOption { type = types.str; description = "MAC address of the guest."; };
+        address = mkOption { type = types.str; description = "Its IPv4 address."; };
+        name = unset types.str "Name below `microvm`.";
+      };
+    })) [ ] "Fixed addresses beside those that VMs have of themselves.";
+    nat = unset types.bool "Whether guests reach the outside with the host's address.";
+    gateway = unset types.bool "Whether guests are told that the host is their way out; as `nat`.";
+    routerAdvertisements = unset types.bool "Whether guests make themselves IPv6 addresses; where there is a prefix of 64.";
+    isolation = unset types.bool "Whether guests reach the host and the outside alone, and not each other.";
+    taps = unset (types.listOf types.str) "Taps of the network, or patterns with `*`; without it all, where it is the only network.";
+  };
 in
 {
   options.microvm = {
     host = {
       enable = option types.bool true "Whether this is a host of microVMs.";
       startupTimeout = option types.ints.positive 150 "Seconds that a VM may take to start; while it says that it goes on, it has more.";
-      useNotifySockets = option types.bool false "Has readiness told over AF_VSOCK by guests that can. VMs of this version are ready when their hypervisor says that the guest runs.";
+      useNotifySockets = option types.bool false "Whether a VM has started when its guest says over AF_VSOCK that it has booted, where it can, and not when its hypervisor runs.";
     };
+    networks = option (types.attrsOf (types.submodule network)) { } "Networks of the VMs of this host, by the names of their bridges.";
     vms = option (types.attrsOf (types.submodule vm)) { } "VMs of this host, each by `config` or by `flake`.";
     stateDir = option types.path "/var/lib/microvms" "Where the VMs of this host are.";
     autostart = mkOption {

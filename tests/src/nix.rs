@@ -348,6 +348,21 @@ impl Running {
         Self { child, heard }
     }
 
+    /// Waits until it has ended by itself.
+    pub fn ends(&mut self, within: Duration) {
+        let start = Instant::now();
+        while self
+            .child
+            .try_wait()
+            .expect("it can be waited for")
+            .is_none()
+        {
+            let heard = self.heard.lock().expect("no thread panics").clone();
+            assert!(start.elapsed() < within, "it did not end:\n{heard}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Waits until it has said a text.
     pub fn says(&mut self, text: &str, within: Duration) {
         let start = Instant::now();

@@ -463,6 +463,6 @@ fn a_log_and_leftovers_are_json_for_programs() {
     assert!(said.contains("the guest says hello"), "{said}");
     host.write("vms/web/microvm-run", "");
     let said = host.run("migrate --json");
-    assert!(said.contains("\"remove\": true"), "{said}");
+    assert!(said.contains("\"step\": \"remove\""), "{said}");
     assert!(host.state("web/microvm-run").exists());
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use spec::Vm;
+use spec::names::VmName;
 use spec::vm::{Device, Hypervisor, Interface, InterfaceKind, MacvtapMode, RootShare, ShareProto};
 
 use crate::control::{self, Api, Control};
@@ -57,6 +58,14 @@ impl Runner {
             });
         }
         serde_json::from_str(text).map_err(invalid)
+    }
+
+    /// The same under the name that a host has it under: what has a name that follows from it is
+    /// called otherwise too.
+    #[must_use]
+    pub fn named(mut self, name: VmName) -> Self {
+        self.vm.name = name;
+        self
     }
 
     fn to_json(&self) -> Result<String, RunnerError> {

@@ -10,7 +10,7 @@ use host::network::Network;
 use serde::Deserialize;
 use spec::names::VmName;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, OrKind, Result};
 use crate::installation::{Inline, Origin};
 
 /// A host's configuration, read.
@@ -96,6 +96,13 @@ impl Declared {
             networks,
         })
     }
+}
+
+/// The networks of a NixOS host, as its module writes them: JSON with `networks`, and `vms` that
+/// name one.
+pub fn networks_of_nix(text: &str) -> Result<Vec<Network>> {
+    let parsed: File = serde_json::from_str(text).or_kind(Kind::Definition)?;
+    networks(&parsed, Path::new("config.microvm"))
 }
 
 fn wrong(file: &Path, message: String) -> Error {

@@ -141,13 +141,13 @@ impl Entry {
             }
             Self::Runner { verb, package } => (verb, package),
         };
-        let runner = Runner::open(&package)?;
+        let runner = Runner::in_directory(&package, Path::new("."))?;
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
         match verb {
             Verb::Run => runner.become_hypervisor(&arguments, &Places::of_this_user()),
             Verb::Live(verb) => runner.live(verb, &arguments),
             Verb::VirtiofsdRun => runner.serve_shares(),
-            Verb::Register => runner.register(),
+            Verb::Register => runner.register(&arguments),
             Verb::Unregister => runner.unregister(),
             Verb::TapUp => runner.taps_up(),
             Verb::TapDown => runner.taps_down(),

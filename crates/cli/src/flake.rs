@@ -14,10 +14,8 @@ pub use nix::{diff_closures, show_trace};
 pub use realise::Realised;
 
 use crate::error::{Error, Kind, OrKind, Result};
-use crate::package;
 use crate::places::Places;
 use crate::reference::Source;
-use crate::runner::Runner;
 
 /// A flake, as `nix` is told of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,25 +121,6 @@ impl Flake {
     /// held.
     pub fn build(&self, name: &str, link: Option<&Path>, places: &Places) -> Result<Realised> {
         realise::realise(self, name, &self.runner(name)?, link, places)
-    }
-
-    /// The same, for a VM that is installed under its name.
-    pub fn build_named(&self, name: &str, places: &Places) -> Result<Realised> {
-        let built = self.build(name, None, places)?;
-        let inside = match package::is_own(&built.path) {
-            true => Runner::open(&built.path)?.name().to_owned(),
-            false => return Ok(built),
-        };
-        if inside == name {
-            return Ok(built);
-        }
-        let message = format!(
-            "`nixosConfigurations.{name}` of `{self}` has the host name `{inside}`; a VM is installed \
-             under its own name"
-        );
-        let hint =
-            format!("set `networking.hostName = \"{name}\"`, or call the configuration `{inside}`");
-        Err(Error::new(Kind::Definition, message).hint(hint))
     }
 }
 

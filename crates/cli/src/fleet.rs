@@ -81,7 +81,11 @@ fn capitalised(text: &impl std::fmt::Display) -> String {
 pub fn member(fleet: &Fleet, name: &VmName) -> Result<Member> {
     fleet.member(name).map_err(|error| {
         let absent = matches!(error, host::fleet::Error::NotInstalled { .. });
+        let untrusted = matches!(error, host::fleet::Error::Untrusted { .. });
         let error = Error::from(error);
+        if untrusted {
+            return error.hint("`microvm migrate` takes over what a host of MicroVM.nix left");
+        }
         if !absent {
             return error;
         }

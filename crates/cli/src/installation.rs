@@ -14,7 +14,6 @@ use crate::flake::{Flake, Realised};
 use crate::package;
 use crate::places::Places;
 use crate::reference::{Reference, Source};
-use crate::runner::Runner;
 
 /// Where a VM comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +113,6 @@ impl Origin {
     /// Builds the VM of that name, or takes the package that the source is.
     pub fn build(&self, name: &VmName, places: &Places, update: bool) -> Result<Ready> {
         if let Some(path) = self.package() {
-            is_called(&path, name)?;
             let store = Store::open(&places.store)?;
             return Ok(Ready {
                 path,
@@ -126,7 +124,7 @@ impl Origin {
             if update {
                 flake.update_inputs()?;
             }
-            let built = flake.build_named(name, places)?;
+            let built = flake.build(name, None, places)?;
             return Ok(Ready {
                 path: built.path.clone(),
                 store: Store::open(&places.store)?,
@@ -168,8 +166,8 @@ impl Origin {
 
     /// Whether it has a VM of that name that can be built.
     pub fn check(&self, name: &VmName, places: &Places) -> Result<()> {
-        if let Some(path) = self.package() {
-            return is_called(&path, name);
+        if self.package().is_some() {
+            return Ok(());
         }
         match self.flake(places)? {
             Some(flake) => flake.runner(name).map(drop),
@@ -215,25 +213,6 @@ impl Origin {
             _ => None,
         }
     }
-}
-
-/// A package runs one VM, whose name is that of its lock and its sockets.
-fn is_called(package: &Path, name: &VmName) -> Result<()> {
-    if !package::is_own(package) {
-        return Ok(());
-    }
-    let inside = Runner::open(package)?.name().to_owned();
-    if inside == **name {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Usage,
-        format!(
-            "The package `{}` runs `{inside}`, not `{name}`",
-            package.display()
-        ),
-    )
-    .hint(format!("`microvm create {inside}` installs it")))
 }
 
 impl Ready {

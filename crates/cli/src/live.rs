@@ -114,7 +114,7 @@ impl Which {
     fn of_installed((fleet, name): (Fleet, VmName)) -> Result<Found> {
         let member = fleet.member(&name)?;
         enter(&member.dir)?;
-        let control = Runner::open(member.in_use().path())?.control();
+        let control = Runner::in_directory(member.in_use().path(), Path::new("."))?.control();
         Ok(Found {
             control,
             installed: Some((fleet, name)),

@@ -195,6 +195,29 @@ pub fn carry_out(step: &Step<'_>, fleet: &Fleet) -> Result<()> {
     }
 }
 
+/// Records those of a NixOS host, whose units bring them up. What runs is put right at once; what is
+/// no longer declared goes.
+pub fn record(declared: &[Network], fleet: &Fleet) -> Result<()> {
+    let networks = of(fleet)?;
+    let before = networks.recorded()?;
+    let is_declared = |network: &&Network| declared.iter().any(|one| one.name == network.name);
+    for gone in before.iter().filter(|network| !is_declared(network)) {
+        networks.down(&gone.name)?;
+        networks.forget(&gone.name)?;
+    }
+    for network in declared {
+        networks.record(network)?;
+    }
+    refresh(fleet)?;
+    let changed = before.iter().filter(|network| !declared.contains(network));
+    let changed =
+        changed.filter(|network| is_declared(network) && networks.is_there(&network.name));
+    for network in changed {
+        networks.up(&network.name)?;
+    }
+    Ok(())
+}
+
 fn remove(networks: &Networks, name: &str) -> Result<()> {
     networks.enable(name, false)?;
     networks.down(name)?;

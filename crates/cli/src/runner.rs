@@ -13,6 +13,7 @@ use host::probe::Host;
 use host::service::machine;
 use host::supervise::{Ended, Run};
 use host::virtiofs::Shares;
+use spec::names::VmName;
 use spec::vm::{Device, Interface, InterfaceKind};
 
 use crate::error::{Error, Kind, OrKind, Result};
@@ -37,6 +38,19 @@ impl Runner {
         })
     }
 
+    /// As it runs in a directory. One that is installed there has the name of that: what its
+    /// definition calls itself is the guest's affair.
+    pub fn in_directory(package: &Path, directory: &Path) -> Result<Self> {
+        let runner = package::read(package)?;
+        Ok(Self {
+            package: package.to_owned(),
+            runner: match installed_as(package, directory) {
+                Some(name) => runner.named(name),
+                None => runner,
+            },
+        })
+    }
+
     /// Becomes the hypervisor, in the current directory.
     pub fn become_hypervisor(&self, extra: &[OsString], places: &Places) -> Result<ExitCode> {
         let host = Host::here(places.cache.clone());
@@ -55,6 +69,8 @@ impl Runner {
         if let Some(line) = found.acceleration.line() {
             say(line);
         }
+        // A host that starts the package by itself hears from it when the VM runs.
+        host::service::leave_watcher(&self.package, &vm.name).or_kind(Kind::Other)?;
         host::exec::run(&plan, self.name(), Path::new("."), extra, &mut say)?;
         unreachable!("a hypervisor took the place of this process")
     }
@@ -172,10 +188,10 @@ impl Runner {
     }
 
     /// Makes the VM known to systemd-machined(8): `machinectl` then lists it.
-    pub fn register(&self) -> Result<ExitCode> {
-        let leader = std::env::var("MAINPID")
-            .ok()
-            .and_then(|pid| pid.parse().ok());
+    /// The process of the hypervisor is the first argument, or in `MAINPID`, or holds the lock.
+    pub fn register(&self, arguments: &[OsString]) -> Result<ExitCode> {
+        let given = arguments.first().and_then(|pid| pid.to_str()?.parse().ok());
+        let leader = given.or_else(|| std::env::var("MAINPID").ok()?.parse().ok());
         let leader: Option<u32> = leader.or_else(|| {
             let process = host::process::Process::of_lock(Path::new("."), self.name());
             process.map(|process| process.pid())
@@ -241,4 +257,15 @@ impl Runner {
     pub fn name(&self) -> &str {
         &self.runner.vm.name
     }
+}
+
+/// The name of a VM's directory, where a package is what that runs or is to run.
+fn installed_as(package: &Path, directory: &Path) -> Option<VmName> {
+    let package = package.canonicalize().ok()?;
+    let directory = directory.canonicalize().ok()?;
+    let mut links = ["booted", "current"]
+        .iter()
+        .map(|link| directory.join(link));
+    links.find(|link| link.canonicalize().is_ok_and(|target| target == package))?;
+    VmName::try_from(directory.file_name()?.to_str()?.to_owned()).ok()
 }

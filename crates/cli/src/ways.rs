@@ -50,7 +50,7 @@ impl Guest {
     }
 
     fn of(fleet: &Fleet, member: &Member) -> Result<Self> {
-        let runner = Runner::open(member.in_use().path())?;
+        let runner = Runner::in_directory(member.in_use().path(), &member.dir)?;
         let own_vsock = runner.control().vsock;
         Ok(Self {
             name: member.name.clone(),

@@ -11,7 +11,9 @@ mod port;
 mod serial;
 pub mod vsock;
 
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -27,7 +29,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Whether this process is to be the agent.
 pub fn is_asked_for() -> bool {
-    std::env::args().next().is_some_and(|name| name == NAME)
+    is_called(NAME)
+}
+
+/// Whether this process was started under a name, with a directory before it or without one.
+pub fn is_called(name: &str) -> bool {
+    let own = std::env::args_os().next();
+    own.is_some_and(|own| Path::new(&own).file_name() == Some(OsStr::new(name)))
 }
 
 /// Starts it; a guest without it still boots, and says so.

@@ -20,23 +20,21 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, fork};
 use std::os::fd::AsFd;
 
-use crate::agent::vsock;
+use crate::agent::{self, vsock};
 use crate::shutdown;
 
 const NAME: &str = "microvm-exec";
 
 /// Whether this process is to be it.
 pub fn is_asked_for() -> bool {
-    std::env::args().next().is_some_and(|name| name == NAME)
+    agent::is_called(NAME)
 }
-
-const RESERVED: &str = "reserved";
 
 /// Starts it; a guest without it still boots, and says so.
 pub fn start(commands: Commands) {
     let started = Command::new(shutdown::PROGRAM)
         .arg0(NAME)
-        .args((commands == Commands::Reserved).then_some(RESERVED))
+        .arg(commands.word())
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -51,7 +49,9 @@ pub fn start(commands: Commands) {
 pub fn run() -> ! {
     let _ = nix::unistd::setsid();
     let _ = nix::sys::prctl::set_name(c"microvm-exec");
-    let root_alone = std::env::args().nth(1).as_deref() == Some(RESERVED);
+    let told = std::env::args().nth(1).unwrap_or_default();
+    // One that is not told takes commands from root alone.
+    let root_alone = Commands::parse(&told) != Some(Commands::Any);
     loop {
         // Comes back when there is no vsock yet.
         if let Ok(listener) = vsock::open(PORT) {

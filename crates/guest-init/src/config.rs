@@ -147,8 +147,7 @@ impl BootConfig {
             line(&mut text, &["entry"]);
         }
         match self.commands {
-            Some(Commands::Any) => line(&mut text, &["commands", "any"]),
-            Some(Commands::Reserved) => line(&mut text, &["commands", "reserved"]),
+            Some(commands) => line(&mut text, &["commands", commands.word()]),
             None => {}
         }
         for module in &self.modules {
@@ -219,6 +218,22 @@ impl Leave {
     /// Reads what [`Leave::as_str`] gives.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|leave| leave.as_str() == text)
+    }
+}
+
+impl Commands {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Reserved => "reserved",
+        }
+    }
+
+    /// Reads what [`Commands::word`] gives.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Any, Self::Reserved]
+            .into_iter()
+            .find(|commands| commands.word() == word)
     }
 }
 
@@ -304,8 +319,7 @@ impl Parsed {
                 self.credentials = Some(DiskRef::parse(index, serial)?);
             }
             ["entry"] => self.entry = true,
-            ["commands", "any"] => self.commands = Some(Commands::Any),
-            ["commands", "reserved"] => self.commands = Some(Commands::Reserved),
+            ["commands", word] => self.commands = Some(Commands::parse(word)?),
             ["module", file] => self.modules.push(file.to_owned()),
             ["overlay", "tmpfs"] => self.overlay = Some(Overlay::Tmpfs),
             ["overlay", "at", path] => self.overlay = Some(Overlay::At(path.to_owned())),

@@ -199,6 +199,8 @@ fn become_hypervisor(
     }
     command.args(arguments(plan, &ready.args, extra));
     command.envs(&plan.argv.env);
+    // It is ours to tell systemd.
+    command.env_remove("NOTIFY_SOCKET");
     spawn::ignore_broken_pipes(&mut command);
     if let Some(ends) = console::keep(plan)? {
         let output = ends.slave.try_clone().map_err(running(program))?;

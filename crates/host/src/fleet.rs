@@ -7,6 +7,7 @@
 //! `changes`, `locks`, `run` and `logs`.
 
 mod accepted;
+mod adoption;
 mod change;
 mod error;
 mod fault;
@@ -26,6 +27,7 @@ use spec::names::VmName;
 use crate::lock::RunLock;
 use crate::service::Part;
 
+pub use adoption::Adopted;
 pub use change::Verb;
 pub use error::Error;
 pub use guard::Guard;

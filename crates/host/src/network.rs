@@ -160,6 +160,11 @@ impl Networks {
         self.interfaces().is_as_wanted(network) && server::is_current(&self.files(&network.name))
     }
 
+    /// Whether its bridge is there, as it is declared or otherwise.
+    pub fn is_there(&self, name: &str) -> bool {
+        self.interfaces().is_ours(name)
+    }
+
     /// Names of the taps on a network's bridge.
     pub fn ports(&self, name: &str) -> Vec<String> {
         self.interfaces().ports(name).into_iter().collect()

@@ -26,7 +26,7 @@ pub use keeper::keeper_main;
 pub use log::Log;
 pub use own::Own;
 pub use part::{Part, part_main};
-pub use ready::{WATCH_COMMAND, run_as_unit, settle, watch};
+pub use ready::{WATCH_COMMAND, leave_watcher, run_as_unit, settle, watch};
 pub use systemd::Systemd;
 
 /// The `microvm` binary's own commands: the keeper of a VM, and what becomes a part of one.

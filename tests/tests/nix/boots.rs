@@ -1,5 +1,6 @@
 //! Guests that boot, emulated, off a store disk or the host's store.
 
+use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
 
 use harness::nix::{Nix, Running, run, said, words};
@@ -80,6 +81,84 @@ fn a_shared_store_shows_the_closure_alone() {
         "not {count}:\n{text}"
     );
     assert!(text.contains("the store is read-only"), "{text}");
+}
+
+/// A guest that calls itself otherwise than its configuration is called.
+const NAMED: &str = r#"
+  networking.hostName = lib.mkForce "front";
+  microvm.cpu = "max";
+  microvm.shares = [ { tag = "ro-store"; source = "/nix/store"; mountPoint = "/nix/.ro-store"; } ];
+"#;
+
+#[test]
+fn a_vm_has_the_name_of_its_configuration() {
+    let Some(own) = Nix::new() else { return };
+    own.register();
+    let flake = one(&own, "named", NAMED);
+    said(own.microvm(&format!("check {flake}")));
+    said(own.microvm(&format!("create web -f {flake}")));
+    said(own.microvm("start web"));
+    let dir = own.path().join("vms/web");
+    assert!(dir.join("web.lock").exists());
+    let pid = std::fs::read_to_string(dir.join("web.lock")).expect("it is there");
+    let pid = pid.lines().next().expect("it names its process");
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
+    assert!(line.starts_with(b"microvm@web\0"), "{line:?}");
+    let start = std::time::Instant::now();
+    while !said(own.microvm("logs web")).contains("front is up") {
+        assert!(start.elapsed() < BOOT, "{}", said(own.microvm("logs web")));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(said(own.microvm("status web")).contains("running"));
+    // The package's own programs know it too, whoever calls them there.
+    let mut status = own.command(dir.join("current/bin/microvm-status"));
+    status.current_dir(&dir);
+    assert!(said(status).contains("web"));
+    // The guest has no init that hears of a power button.
+    run(own.microvm("stop web").env("MICROVM_SHUTDOWN_TIMEOUT", "1"));
+    said(own.microvm("remove --yes web"));
+}
+
+/// A guest for a hypervisor without a power button, whose channel QEMU has here.
+const ASKED: &str = r#"
+  microvm.hypervisor = "stratovirt";
+  microvm.vcpu = 1;
+  microvm.cpu = "max";
+  microvm.qemu.extraArgs = [
+    "-device" "virtio-serial-device"
+    "-chardev" "socket,id=agent,path=agent.sock,server=on,wait=off"
+    "-device" "virtserialport,chardev=agent,name=org.microvm.agent"
+  ];
+"#;
+
+#[test]
+fn a_guest_powers_off_when_its_agent_is_asked() {
+    let Some(own) = Nix::new() else { return };
+    own.register();
+    let flake = one(&own, "asked", ASKED);
+    let runner = own.path().join("runner");
+    let qemu = format!("{flake}#nixosConfigurations.web.config.microvm.runner.qemu");
+    said(own.nix(&["build", "-o", &runner.display().to_string(), &qemu]));
+    let state = own.path().join("state");
+    std::fs::create_dir(&state).expect("it can be made");
+    let mut start = own.command(runner.join("bin/microvm-run"));
+    start
+        .current_dir(&state)
+        .env("MICROVM_CACHE", own.path().join("cache"));
+    let mut running = Running::start(start);
+    running.says("web is up", BOOT);
+    let mut agent = std::os::unix::net::UnixStream::connect(state.join("agent.sock"))
+        .expect("QEMU listens there");
+    agent
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("it can be set");
+    let mut answers = BufReader::new(agent.try_clone().expect("it can be cloned")).lines();
+    for (request, expected) in [("ping", "pong"), ("poweroff", "ok")] {
+        writeln!(agent, "{request}").expect("it can be asked");
+        let answer = answers.next().expect("it answers");
+        assert_eq!(answer.expect("in time"), expected);
+    }
+    running.ends(BOOT);
 }
 
 /// The database of a writable store outlives its guest.

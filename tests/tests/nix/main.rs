@@ -3,7 +3,10 @@
 
 mod boots;
 mod consumers;
+mod host;
+mod migration;
 mod sources;
+mod their_host;
 mod wrong;
 
 use std::path::{Path, PathBuf};

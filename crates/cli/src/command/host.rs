@@ -142,6 +142,8 @@ fn machine(verb: &str, name: &str, state: &StateDir) -> Result<()> {
         return Ok(());
     }
     let status = std::process::Command::new(&program)
+        // Packages of another program take themselves for the VM without it.
+        .args(std::env::var_os("MAINPID"))
         .current_dir(&member.dir)
         .status()
         .or_kind(Kind::Missing)?;

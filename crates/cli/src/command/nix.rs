@@ -12,13 +12,16 @@ use clap::Subcommand;
 use host::fleet::Fleet;
 use spec::Vm;
 use spec::read::{HostDefaults, Source};
-use spec::vm::StoreKind;
+use spec::vm::{Arch, StoreKind};
 
+use super::migrate;
 use crate::definition::refusals;
 use crate::error::{Error, Kind, OrKind, Result};
 use crate::fleet::{self, StateDir};
+use crate::networks;
 use crate::places::Places;
 use crate::term;
+use crate::verbs::say;
 
 /// What the Nix modules call when they build
 #[derive(clap::Args)]
@@ -61,6 +64,15 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Write what stops a guest that its hypervisor cannot ask, and runs the host's commands in it
+    Helpers {
+        /// The guest's processor
+        #[arg(long, value_name = "ARCH", value_parser = named_arch)]
+        arch: Arch,
+        /// Where to write it; must not be there
+        #[arg(short, long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Install the VM of a host's configuration
     Install {
         name: String,
@@ -70,6 +82,16 @@ enum Command {
         /// Installed once, and from then on updated from this source
         #[arg(long, value_name = "SOURCE")]
         flake: Option<String>,
+        #[command(flatten)]
+        state: StateDir,
+    },
+    /// Check the networks of a host's configuration, and record them for its units
+    Networks {
+        /// `networks`, and the `network` of `vms`, as JSON
+        file: PathBuf,
+        /// Record nothing
+        #[arg(long)]
+        check: bool,
         #[command(flatten)]
         state: StateDir,
     },
@@ -118,12 +140,22 @@ impl Args {
                 let text = fs::read_to_string(closure).or_kind(Kind::NotFound)?;
                 fs::write(out, runner::packages(&text)).or_kind(Kind::Storage)?;
             }
+            Command::Helpers { arch, out } => {
+                image::initrd::helpers::write(arch, &out).or_kind(Kind::Storage)?;
+            }
             Command::Install {
                 name,
                 package,
                 flake,
                 state,
             } => install(&state.open()?, &name, &package, flake.as_deref())?,
+            Command::Networks { file, check, state } => {
+                let text = fs::read_to_string(file).or_kind(Kind::NotFound)?;
+                let declared = crate::declared::networks_of_nix(&text)?;
+                if !check {
+                    networks::record(&declared, &state.open()?)?;
+                }
+            }
             Command::StoreDisk {
                 definition,
                 closure,
@@ -144,6 +176,21 @@ fn store_disk(kind: &StoreKind, closure: &Path, release: Option<&str>, out: &Pat
     Ok(())
 }
 
+/// What the definition is called in messages.
+const FILE: &str = "config.microvm";
+
+/// Where in the JSON something is wrong says nothing to who wrote Nix.
+fn without_places(problems: &str) -> String {
+    let line = |line: &str| {
+        let rest = line
+            .strip_prefix(FILE)
+            .and_then(|rest| rest.strip_prefix(':'));
+        let rest = rest.and_then(|rest| rest.split_once(": "));
+        rest.map_or(line, |(_, rest)| rest).to_owned()
+    };
+    problems.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 impl Definition {
     /// The checked VM. Memory and processors are those of another host: nothing is too much here.
     fn vm(&self) -> Result<Vm> {
@@ -152,7 +199,7 @@ impl Definition {
             Error::new(Kind::NotFound, format!("Cannot read `{shown}`: {error}"))
         })?;
         let source = Source {
-            file: "config.microvm",
+            file: FILE,
             base_dir: Path::new("/"),
             host: HostDefaults {
                 arch: crate::definition::own_arch(),
@@ -164,7 +211,10 @@ impl Definition {
         let mut vms = checked.sound.vms.into_values();
         match vms.next() {
             Some(vm) if checked.problems.is_empty() => Ok(vm),
-            _ => Err(checked.problems).or_kind(Kind::Definition),
+            _ => Err(Error::new(
+                Kind::Definition,
+                without_places(&checked.problems.to_string()),
+            )),
         }
     }
 }
@@ -172,6 +222,9 @@ impl Definition {
 /// Those of the host's configuration alone are updated with it; those of a flake by themselves.
 fn install(fleet: &Fleet, name: &str, package: &Path, flake: Option<&str>) -> Result<()> {
     let name = host::fleet::name(name)?;
+    for adopted in fleet.adopt(&name)? {
+        say(migrate::took_over(&adopted));
+    }
     fleet::keep_from_gc(fleet, &name, &Places::of_this_user())?;
     if fleet.find(&name)?.is_none() {
         crate::convergence::unmark(fleet, &name)?;
@@ -179,7 +232,7 @@ fn install(fleet: &Fleet, name: &str, package: &Path, flake: Option<&str>) -> Re
     } else if flake.is_none() {
         fleet.update(&name, package, None, true)?;
     }
-    Ok(())
+    networks::refresh(fleet)
 }
 
 fn named_path(text: &str) -> std::result::Result<(String, PathBuf), String> {
@@ -189,4 +242,8 @@ fn named_path(text: &str) -> std::result::Result<(String, PathBuf), String> {
         }
         _ => Err("NAME=PATH is accepted, with a NAME that has no `/`".to_owned()),
     }
+}
+
+fn named_arch(text: &str) -> std::result::Result<Arch, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }

@@ -64,7 +64,7 @@ impl Args {
         if !package::is_own(package) {
             return Err(foreign::become_runner(package, state, &self.extra));
         }
-        Runner::open(package)?.supervise(state, &self.extra)
+        Runner::in_directory(package, state)?.supervise(state, &self.extra)
     }
 
     fn run_flake(&self, flake: &Flake, places: &Places) -> Result<ExitCode> {
@@ -84,7 +84,8 @@ impl Args {
         let member = crate::fleet::member(&fleet, &name)?;
         crate::fleet::keep_from_gc(&fleet, &name, &Places::of_this_user())?;
         let package = fleet.set_booted(&name)?;
-        let ended = Runner::open(&package)?.supervise(&member.dir, &self.extra);
+        let ended =
+            Runner::in_directory(&package, &member.dir)?.supervise(&member.dir, &self.extra);
         // While another run goes on, it is that one's.
         if !fleet.runs(&name) {
             fleet.clear_booted(&name)?;

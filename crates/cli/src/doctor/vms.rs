@@ -76,7 +76,7 @@ fn stale_sockets(member: &Member) -> Vec<PathBuf> {
     if !package::is_own(member.current.path()) {
         return Vec::new();
     }
-    let Ok(runner) = Runner::open(member.current.path()) else {
+    let Ok(runner) = Runner::in_directory(member.current.path(), &member.dir) else {
         return Vec::new();
     };
     let control = runner.control();

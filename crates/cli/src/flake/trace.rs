@@ -41,12 +41,20 @@ fn shortened(said: &str) -> String {
     let at = cause.unwrap_or(at);
     let mut kept: Vec<String> = Vec::new();
     let mut in_code = false;
+    let is_of_code = OF_CODE.iter().any(|words| lines[at].contains(words));
     for (number, line) in lines.iter().enumerate().skip(at) {
         let text = line.trim();
         if number > at && (starts(line) || text.starts_with("(use '--show-trace'")) {
             break;
         }
         in_code = text.starts_with("at /") || text.starts_with("at «") || in_code && is_code(text);
+        if is_of_code
+            && !kept.iter().any(|line| line.starts_with("at "))
+            && text.starts_with("at /")
+        {
+            kept.push(place(text));
+            continue;
+        }
         let is_noise = in_code || text.starts_with('…') || text.starts_with("For full logs");
         if !is_noise {
             kept.push(text.trim_start_matches("error:").trim().to_owned());
@@ -54,6 +62,19 @@ fn shortened(said: &str) -> String {
     }
     kept.dedup_by(|a, b| a.is_empty() && b.is_empty());
     kept.join("\n").trim().to_owned()
+}
+
+/// Errors about what is written in a file, which are no use without the place; those about options
+/// name a place in nixpkgs.
+const OF_CODE: [&str; 3] = ["syntax error", "undefined variable", "attribute '"];
+
+/// `at /nix/store/HASH-source/flake.nix:3:4:` without what only Nix knows of it.
+fn place(text: &str) -> String {
+    let place = text.trim_end_matches(':');
+    match place.split_once("-source/") {
+        Some((_, inside)) => format!("at {inside}"),
+        None => place.to_owned(),
+    }
 }
 
 /// `12|   code`, `  |   ^` and the empty lines between.
@@ -106,9 +127,12 @@ error:
     }
 
     #[test]
-    fn code_is_left_out() {
-        let said = "error: undefined variable 'x'\n\n       at /flake.nix:1:2:\n\n            1| x\n             | ^\n(use '--show-trace' to show)";
-        assert_eq!(shortened(said), "undefined variable 'x'");
+    fn code_is_left_out_and_its_place_told() {
+        let said = "error: undefined variable 'x'\n\n       at /nix/store/abc-source/sub/flake.nix:1:2:\n\n            1| x\n             | ^\n(use '--show-trace' to show)";
+        assert_eq!(
+            shortened(said),
+            "undefined variable 'x'\n\nat sub/flake.nix:1:2"
+        );
     }
 
     #[test]

@@ -73,13 +73,15 @@ fn wait_until_booted() -> u8 {
     }
 }
 
+/// Where programs are, on NixOS too.
 fn plain(program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
         .env(
             "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:\
+             /run/wrappers/bin:/run/current-system/sw/bin",
         )
         .env("HOME", "/root")
         .env("USER", "root")

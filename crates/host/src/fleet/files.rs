@@ -89,6 +89,11 @@ pub fn foreign(path: &Path, wanted: &'static str) -> Error {
     }
 }
 
+/// Whether a file or link is there that somebody made whom root does not follow.
+pub fn is_untrusted(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| trusted(path, &meta).is_err())
+}
+
 /// A hypervisor may write in its VM's directory; what it makes there is not for root to follow.
 fn trusted(path: &Path, meta: &fs::Metadata) -> Result<(), Error> {
     let uid = meta.uid();

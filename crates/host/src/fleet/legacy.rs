@@ -20,6 +20,15 @@ const COPIES: [(&str, &str); 4] = [
 /// A directory with one for each share.
 const VIRTIOFS: &str = "share/microvm/virtiofs";
 
+/// What a package of version 0.5.0 or before says that a VM needs, and what brings that up in those
+/// since: hosts did it themselves then.
+const HELPERS: [(&str, &str); 4] = [
+    ("share/microvm/tap-interfaces", "bin/tap-up"),
+    ("share/microvm/macvtap-interfaces", "bin/macvtap-up"),
+    ("share/microvm/pci-devices", "bin/pci-setup"),
+    (VIRTIOFS, "bin/virtiofsd-run"),
+];
+
 /// A copy in a VM's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
@@ -77,6 +86,20 @@ impl Fleet {
                 Ok(leftover.path)
             })
             .collect()
+    }
+
+    /// VMs whose packages leave to the host what those since do themselves, and what that is.
+    pub fn without_helpers(&self) -> Result<Vec<(VmName, Vec<&'static str>)>, Error> {
+        let names = self.names()?.into_iter();
+        let found = names.map(|name| {
+            let package = self.dir_of(&name).join("current");
+            let lacks = |(says, helper): &(&str, &'static str)| {
+                let lacks = package.join(says).exists() && !package.join(helper).exists();
+                lacks.then_some(*helper)
+            };
+            (name, HELPERS.iter().filter_map(lacks).collect::<Vec<_>>())
+        });
+        Ok(found.filter(|(_, lacking)| !lacking.is_empty()).collect())
     }
 
     fn leftovers_of(&self, name: &VmName) -> Result<Vec<Leftover>, Error> {

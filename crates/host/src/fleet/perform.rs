@@ -42,7 +42,7 @@ impl Fleet {
     }
 
     /// Makes the directory of a VM, or takes over the one that an earlier VM left its data in.
-    fn make_dir(&self, dir: &Path) -> Result<(), Error> {
+    pub(super) fn make_dir(&self, dir: &Path) -> Result<(), Error> {
         files::make_directories(&self.dir)?;
         match fs::create_dir(dir) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => member::own_directory(dir)?,

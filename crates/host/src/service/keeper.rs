@@ -188,7 +188,7 @@ impl Keeper {
     fn was_cut_off(&self) -> bool {
         let text = std::fs::read_to_string(self.told.package.join("share/microvm/spec.json"));
         let runner = text.ok().and_then(|text| Runner::parse(&text).ok());
-        let Some(vm) = runner.map(|runner| runner.vm) else {
+        let Some(vm) = runner.map(|runner| runner.named(self.told.name.clone()).vm) else {
             return false;
         };
         let control = Control::of(&vm, Path::new(""));

@@ -106,7 +106,9 @@ fn own_lock(package: &Path, name: &VmName) -> Result<Option<std::os::fd::OwnedFd
 /// The first argument of the process that watches.
 pub const WATCH_COMMAND: &str = "vm-watch";
 
-fn leave_watcher(package: &Path, name: &VmName) -> std::io::Result<()> {
+/// Leaves behind a process that tells systemd when the VM runs that this one becomes; nothing where
+/// nobody asks.
+pub fn leave_watcher(package: &Path, name: &VmName) -> std::io::Result<()> {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return Ok(());
     }
@@ -127,7 +129,7 @@ pub fn watch(package: &Path, name: &VmName) {
     let hypervisor = nix::unistd::getppid();
     let start = Instant::now();
     let mut extended = Instant::now();
-    let mut guest = Booting::wanted(package);
+    let mut guest = Booting::wanted(package, name);
     while nix::unistd::getppid() == hypervisor && start.elapsed() < LONGEST {
         let runs = match readiness(package, name, None) {
             Readiness::Runs => true,
@@ -154,9 +156,9 @@ struct Booting {
 
 impl Booting {
     /// `None` where nobody wants to wait, or the guest has no way to say it.
-    fn wanted(package: &Path) -> Option<Self> {
+    fn wanted(package: &Path, name: &VmName) -> Option<Self> {
         let seconds = std::env::var(GUEST_SECONDS).ok()?.parse().ok()?;
-        let target = commands_of(package)?;
+        let target = commands_of(package, name)?;
         let bound = Duration::from_secs(seconds);
         let since = Instant::now();
         let (sender, ended) = mpsc::channel();
@@ -184,9 +186,10 @@ impl Booting {
 }
 
 /// Where a package's guest takes requests, in the current directory.
-fn commands_of(package: &Path) -> Option<Target> {
+fn commands_of(package: &Path, name: &VmName) -> Option<Target> {
     let text = std::fs::read_to_string(package.join("share/microvm/spec.json")).ok()?;
-    let vm = backend::package::Runner::parse(&text).ok()?.vm;
+    let runner = backend::package::Runner::parse(&text).ok()?;
+    let vm = runner.named(name.clone()).vm;
     let port = guest_exec::PORT;
     let cid = vm.vsock?;
     Some(match Control::of(&vm, Path::new("")).vsock {

@@ -52,7 +52,7 @@ fn leave(hypervisor: Hypervisor) -> Leave {
 
 /// Any user of a host can connect to a guest whose vsock is the kernel's (vhost); a hypervisor's own
 /// is behind a socket file.
-fn commands(hypervisor: Hypervisor) -> Commands {
+pub fn commands(hypervisor: Hypervisor) -> Commands {
     match hypervisor {
         Hypervisor::Qemu | Hypervisor::Crosvm | Hypervisor::Kvmtool | Hypervisor::Stratovirt => {
             Commands::Reserved
@@ -64,7 +64,7 @@ fn commands(hypervisor: Hypervisor) -> Commands {
     }
 }
 
-fn agent(channel: Channel) -> Agent {
+pub fn agent(channel: Channel) -> Agent {
     match channel {
         Channel::Serial => Agent::Serial(agent::SERIAL.to_owned()),
         Channel::Port => Agent::Port(agent::PORT_NAME.to_owned()),

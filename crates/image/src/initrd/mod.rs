@@ -2,6 +2,7 @@
 
 mod boot;
 mod cpio;
+pub mod helpers;
 mod modules;
 mod wanted;
 

@@ -10,11 +10,14 @@ let
     + section "Service" (unit.serviceConfig
       // lib.optionalAttrs (unit.script != "") { ExecStart = pkgs.writeShellScript "start-${lib.head (lib.splitString "@" name)}" unit.script; });
   path = name: unit: if unit.overrideStrategy == "asDropin" then "${name}.service.d/overrides.conf" else "${name}.service";
+  wanted = lib.filterAttrs (_: target: target.wants or [ ] != [ ]) config.systemd.targets;
+  target = name: unit: lib.nameValuePair "systemd/system/${name}.target.d/overrides.conf" { text = section "Unit" { Wants = toString unit.wants; }; };
   file = name: unit: lib.nameValuePair "systemd/system/${path name unit}" { text = text name unit; };
   packaged = lib.concatMap (package: [ package ]) config.systemd.packages;
 in
 {
-  environment.etc = lib.mapAttrs' file (lib.filterAttrs (_: unit: unit.script != "" || unit.serviceConfig != { }) config.systemd.services);
+  environment.etc = lib.mapAttrs' file (lib.filterAttrs (_: unit: unit.script != "" || unit.serviceConfig != { }) config.systemd.services)
+    // lib.mapAttrs' target wanted;
   system.build.units = pkgs.runCommand "system-units" { } ''
     mkdir $out
     ${lib.concatMapStrings (package: ''

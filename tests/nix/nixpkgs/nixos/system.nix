@@ -12,6 +12,12 @@ let
     echo "starting ${name}"
     (${pkgs.writeShellScript "unit-${name}" unit.script}) </dev/null || echo "${name} failed"
   '';
+  # What runs beside the guest's own work.
+  daemons = lib.filterAttrs (_: unit: unit.enable && unit.script == "" && unit.wantedBy != [ ] && unit.serviceConfig ? ExecStart && unit.serviceConfig.Type or "simple" == "simple") config.systemd.services;
+  run = name: unit: ''
+    echo "running ${name}"
+    ${unit.serviceConfig.ExecStart} </dev/null >/dev/null 2>&1 &
+  '';
   late = lib.filter (fs: !(lib.elem fs.mountPoint config.system.build.mountedEarly)) (lib.attrValues config.fileSystems);
   depth = fs: lib.length (lib.splitString "/" fs.mountPoint);
   mounts = lib.sort (a: b: depth a < depth b) late;
@@ -25,6 +31,8 @@ let
     done
     mkdir -p /etc /root /bin /var/log
     ln -sfn ${pkgs.busybox}/bin/sh /bin/sh
+    # What runs as PID 1 here knows no signal that asks for it.
+    ln -sfn ${pkgs.writeShellScript "poweroff" "sync; exec ${pkgs.busybox}/bin/poweroff -f"} /bin/poweroff
     cp -rL ${etc}/etc/. /etc/ 2>/dev/null
     hostname ${config.networking.hostName}
     ${lib.concatMapStrings (fs: ''
@@ -33,6 +41,7 @@ let
     '') mounts}
     ${config.boot.postBootCommands}
     ip link set lo up
+    ${lib.concatStrings (lib.mapAttrsToList run daemons)}
     ${lib.concatStrings (lib.mapAttrsToList start wanted)}
     echo "${config.networking.hostName} is up"
     # The power button, where the hypervisor has one.

@@ -133,6 +133,8 @@ in
       chmod +x $out/bin/$name
     done
   '';
+  dnsmasq = programs "dnsmasq" "2.90" [ "dnsmasq" ];
+  nftables = programs "nftables" "1.0" [ "nft" ];
   socat = programs "socat" "1.7" [ "socat" ];
   iproute2 = programs "iproute2" "6.1" [ "ip" ];
   mdbook = programs "mdbook" "0.4" [ "mdbook" ];

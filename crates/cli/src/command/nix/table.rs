@@ -2,9 +2,10 @@
 //! handbook.
 
 use backend::features::{Feature, HYPERVISORS};
+use image::initrd::helpers;
 use serde_json::{Map, Value, json};
 use spec::options::{Opt, Scope};
-use spec::vm::Hypervisor;
+use spec::vm::{Arch, Hypervisor};
 
 /// `nix/options/table.json`
 pub fn table() -> Value {
@@ -15,7 +16,20 @@ pub fn table() -> Value {
         .into_iter()
         .map(|hypervisor| (hypervisor.to_string(), can(hypervisor)))
         .collect();
-    json!({ "options": options, "hypervisors": features })
+    let helpers: Map<String, Value> = HYPERVISORS
+        .into_iter()
+        .map(|hypervisor| (hypervisor.to_string(), helpers(hypervisor)))
+        .collect();
+    json!({ "options": options, "hypervisors": features, "helpers": helpers })
+}
+
+/// What guest-init's helpers are told in a NixOS guest.
+fn helpers(hypervisor: Hypervisor) -> Value {
+    let agent: Map<String, Value> = [Arch::X86_64, Arch::Aarch64]
+        .into_iter()
+        .filter_map(|arch| Some((arch.to_string(), json!(helpers::agent(hypervisor, arch)?))))
+        .collect();
+    json!({ "agent": agent, "exec": helpers::commands(hypervisor) })
 }
 
 fn row(opt: &Opt) -> Value {
