@@ -30,6 +30,7 @@ pub fn aarch64(fleet: &Fleet) -> Outcome {
             "/var is not the volume that was there {turn} times: {boots}"
         );
         let mut shutdown = Command::new(package.join("bin/microvm-shutdown"));
+        shutdown.env("MICROVM_SHUTDOWN_TIMEOUT", "300");
         host::output(shutdown.current_dir(guest.state()))?;
         let status = guest.wait(STOP)?;
         check!(

@@ -146,9 +146,8 @@ impl BootConfig {
         if self.may_have_entry {
             line(&mut text, &["entry"]);
         }
-        match self.commands {
-            Some(commands) => line(&mut text, &["commands", commands.word()]),
-            None => {}
+        if let Some(commands) = self.commands {
+            line(&mut text, &["commands", commands.word()]);
         }
         for module in &self.modules {
             line(&mut text, &["module", module]);
