@@ -9,7 +9,7 @@
 mod accepted;
 mod change;
 mod error;
-mod fault;
+pub(crate) mod fault;
 pub(crate) mod files;
 mod guard;
 mod legacy;
