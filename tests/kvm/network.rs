@@ -37,7 +37,8 @@ pub fn everything(suite: &Suite) -> Outcome {
     let names = GUESTS.map(|(name, _)| name);
     let packages = suite.packages("network", &definitions(definition::GUEST), &names)?;
     let before = traces(host)?;
-    services::install(suite, host, "/run/systemd/system")?;
+    services::install(suite, host)?;
+    services::see_tmp(host, "/run/systemd/system")?;
     services::outside(host)?;
     declare(host, &packages)?;
     host.run(&format!("{} apply", suite.microvm()))?;

@@ -1,30 +1,54 @@
 //! VMs as services of the KVM host: its units, its outside, its configuration.
 
-use harness::{KvmHost, Outcome};
+use harness::{KvmHost, Outcome, check};
 
 use crate::suite::Suite;
 
 /// What stands for the outside, and knows no way to guests.
 pub const OUTSIDE: &str = "192.0.2.2";
 
-/// Installs the units. They hide `/tmp`, where the tests keep their packages, so that they get a
-/// drop-in below `/run` or `/etc`; and what is below a home may not be everybody's.
-pub fn install(suite: &Suite, host: &KvmHost, below: &str) -> Outcome {
+/// Installs the units. What is below a home may not be everybody's.
+pub fn install(suite: &Suite, host: &KvmHost) -> Outcome {
     let microvm = suite.microvm();
-    for line in [
-        &*format!(
-            "d={microvm}; while [ \"$d\" != / ]; do d=$(dirname $d); chmod o+x $d 2>/dev/null || :; done"
-        ),
-        &format!("{microvm} host install"),
-        &format!(
-            "for unit in microvm@ microvm-dnsmasq@; do \
-             mkdir -p {below}/$unit.service.d && printf '[Service]\\nPrivateTmp=no\\n' \
-             > {below}/$unit.service.d/tests.conf; done"
-        ),
-        "systemctl daemon-reload",
-    ] {
-        host.run(line)?;
+    host.run(&format!(
+        "d={microvm}; while [ \"$d\" != / ]; do d=$(dirname $d); chmod o+x $d 2>/dev/null || :; done"
+    ))?;
+    host.run(&format!("{microvm} host install"))?;
+    Ok(())
+}
+
+/// Lets the units see `/tmp`, where the tests keep their packages, by drop-ins below `/run` or
+/// `/etc`.
+pub fn see_tmp(host: &KvmHost, below: &str) -> Outcome {
+    host.run(&format!(
+        "for unit in microvm@ microvm-dnsmasq@; do \
+         mkdir -p {below}/$unit.service.d && printf '[Service]\\nPrivateTmp=no\\n' \
+         > {below}/$unit.service.d/tests.conf; done; systemctl daemon-reload"
+    ))?;
+    Ok(())
+}
+
+/// A package below `/tmp` is installed with a warning, and its start is refused in words; the
+/// drop-ins are not there yet.
+pub fn what_units_do_not_see_is_told(suite: &Suite, host: &KvmHost, package: &str) -> Outcome {
+    if !package.starts_with("/tmp/") {
+        println!("skipped: a package that units do not see: {package} is not below /tmp");
+        return Ok(());
     }
+    let microvm = suite.microvm();
+    let told = "has a `/tmp` of its own";
+    for (line, code) in [
+        (format!("create unseen -f {package}"), 0),
+        ("start unseen".to_owned(), 5),
+        ("doctor 'vm unseen'".to_owned(), 5),
+    ] {
+        let said = host.run(&format!("{microvm} {line} 2>&1; echo $?"))?;
+        check!(
+            said.contains(told) && said.ends_with(&format!("\n{code}")),
+            "`{line}` says {said}"
+        );
+    }
+    host.run(&format!("{microvm} remove --yes unseen"))?;
     Ok(())
 }
 
