@@ -5,6 +5,7 @@
 mod boot;
 mod commands;
 mod disk;
+mod services;
 mod stand_in;
 mod table;
 
@@ -26,6 +27,8 @@ fn main() -> Outcome {
     commands::unchanged_build(&fleet, &mut table)?;
     commands::until_exec(&fleet, &place, &mut table)?;
     commands::check_thousand(&fleet, &mut table)?;
+    services::many(&fleet, &mut table)?;
+    services::running(&fleet, &mut table)?;
     disk::store_disk(&fleet, &mut table)?;
     commands::sizes(&fleet, &mut table)?;
     boot::to_ssh_banner(&fleet, &mut table)?;

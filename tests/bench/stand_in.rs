@@ -1,5 +1,8 @@
-//! Stands in for QEMU, to see when a runner hands over: answers probes, then tells the time.
+//! Stands in for QEMU, to see when a runner hands over: answers probes, then tells the time. As the
+//! VM `stays` it serves QMP until it is asked to power off.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -21,10 +24,45 @@ pub fn answer() -> Option<i32> {
         .any(|arg| arg == "--version" || arg == "-version")
     {
         println!("QEMU emulator version 7.2.22");
+    } else if args.iter().any(|arg| arg.contains("guest=stays")) {
+        serve();
     } else if !args.iter().any(|arg| arg == "help" || arg == "-help") {
         println!("handed over at {}", now().as_nanos());
     }
     Some(0)
+}
+
+/// In the state directory, as the arguments say.
+fn serve() {
+    let Ok(listener) = UnixListener::bind("stays.sock") else {
+        return;
+    };
+    for client in listener.incoming().flatten() {
+        if let Ok(true) = answer_client(client) {
+            let _ = std::fs::remove_file("stays.sock");
+            return;
+        }
+    }
+}
+
+/// Whether it asked for a power-off.
+fn answer_client(mut client: UnixStream) -> std::io::Result<bool> {
+    let version = serde_json::json!({ "qemu": { "major": 7, "minor": 2, "micro": 22 } });
+    let greeting = serde_json::json!({ "QMP": { "version": version, "capabilities": [] } });
+    client.write_all(format!("{greeting}\n").as_bytes())?;
+    for line in BufReader::new(client.try_clone()?).lines() {
+        let request: serde_json::Value = serde_json::from_str(&line?)?;
+        let said = match request["execute"].as_str() {
+            Some("query-status") => serde_json::json!({ "status": "running", "running": true }),
+            _ => serde_json::json!({}),
+        };
+        let answer = serde_json::json!({ "return": said, "id": request["id"] });
+        client.write_all(format!("{answer}\n").as_bytes())?;
+        if request["execute"] == "system_powerdown" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The monotonic clock, the same in all processes.

@@ -7,12 +7,15 @@ mod boots;
 mod definition;
 mod devices;
 mod flake;
+mod fleet;
 mod hosts;
 mod hypervisors;
 mod life;
 mod network;
 mod refusals;
+mod services;
 mod suite;
+mod tiny;
 
 use std::sync::Arc;
 
@@ -42,12 +45,28 @@ fn main() {
         .iter()
         .flat_map(|hypervisor| trials(hypervisor, &hosts))
         .collect();
-    trials.push(network_trial(&hypervisors, &hosts));
+    let qemu = without(&hypervisors, "qemu");
+    trials.push(host_trial(
+        "vms_on_a_network",
+        qemu.clone(),
+        &hosts,
+        network::everything,
+    ));
     trials.push(host_trial(
         "vms_of_a_flake",
         flake::skip_reason(),
         &hosts,
         flake::everything,
+    ));
+    // Last: it starts the KVM host again.
+    let why = ["busybox", "skopeo", "umoci"]
+        .into_iter()
+        .find_map(harness::host::lacks);
+    trials.push(host_trial(
+        "eight_vms_at_once",
+        qemu.or(why),
+        &hosts,
+        fleet::everything,
     ));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Ends the KVM host: `exit` runs no destructors.
@@ -73,14 +92,12 @@ fn trials(hypervisor: &Hypervisor, hosts: &Arc<Hosts>) -> Vec<Trial> {
     TESTS.into_iter().chain(row).map(trial).collect()
 }
 
-/// Its guests are QEMU's.
-fn network_trial(hypervisors: &[Hypervisor], hosts: &Arc<Hosts>) -> Trial {
-    let qemu = hypervisors.iter().find(|one| one.name == "qemu");
-    let why = match qemu {
-        Some(qemu) => skip_reason(qemu),
-        None => Some("there is no QEMU".to_owned()),
-    };
-    host_trial("vms_on_a_network", why, hosts, network::everything)
+/// Why this one cannot be tried, if so.
+fn without(hypervisors: &[Hypervisor], name: &str) -> Option<String> {
+    match hypervisors.iter().find(|one| one.name == name) {
+        Some(hypervisor) => skip_reason(hypervisor),
+        None => Some(format!("there is no `{name}`")),
+    }
 }
 
 /// Of the host, not of a hypervisor.

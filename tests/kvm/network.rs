@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 use harness::nested::PATIENCE;
 use harness::{KvmHost, Outcome, check};
 
+use crate::definition;
+use crate::services::{self, OUTSIDE};
 use crate::suite::Suite;
 
 /// Names, and how their MAC addresses end.
 const GUESTS: [(&str, &str); 2] = [("web", "0a"), ("db", "0b")];
-
-/// What stands for the outside, and knows no way to guests.
-const OUTSIDE: &str = "192.0.2.2";
 
 /// How often a guest is started that the emulated SVM loses.
 const ATTEMPTS: u32 = 3;
@@ -20,7 +19,7 @@ const ATTEMPTS: u32 = 3;
 const STATE: &str = "/var/lib/microvms";
 
 /// Guests ask for names as any guest does, unlike the suite's others.
-pub fn definitions(guest: &str) -> String {
+fn definitions(guest: &str) -> String {
     let one = |(name, number): (&str, &str)| {
         guest
             .replace(" systemd-resolved.service", "")
@@ -34,9 +33,13 @@ pub fn definitions(guest: &str) -> String {
 
 pub fn everything(suite: &Suite) -> Outcome {
     let host = suite.host()?;
-    let packages = suite.network_packages(&GUESTS.map(|(name, _)| name))?;
+    let _alone = suite.alone();
+    let names = GUESTS.map(|(name, _)| name);
+    let packages = suite.packages("network", &definitions(definition::GUEST), &names)?;
     let before = traces(host)?;
-    prepare(suite, host)?;
+    services::install(suite, host)?;
+    services::see_tmp(host, "/run/systemd/system")?;
+    services::outside(host)?;
     declare(host, &packages)?;
     host.run(&format!("{} apply", suite.microvm()))?;
     let again = host.run(&format!("{} apply", suite.microvm()))?;
@@ -55,40 +58,12 @@ pub fn everything(suite: &Suite) -> Outcome {
     Ok(())
 }
 
-/// The units hide `/tmp`, where the tests keep their packages; and what is below a home may not be
-/// everybody's.
-fn prepare(suite: &Suite, host: &KvmHost) -> Outcome {
-    let microvm = suite.microvm();
-    for line in [
-        &*format!(
-            "d={microvm}; while [ \"$d\" != / ]; do d=$(dirname $d); chmod o+x $d 2>/dev/null || :; done"
-        ),
-        &format!("{microvm} host install"),
-        "for unit in microvm@ microvm-dnsmasq@; do \
-         mkdir -p /run/systemd/system/$unit.service.d && printf '[Service]\\nPrivateTmp=no\\n' \
-         > /run/systemd/system/$unit.service.d/tests.conf; done",
-        "systemctl daemon-reload",
-        "ip netns add outside",
-        "ip link add up0 type veth peer name eth0 netns outside",
-        "ip addr add 192.0.2.1/30 dev up0 && ip link set up0 up",
-        "ip -n outside addr add 192.0.2.2/30 dev eth0 && ip -n outside link set eth0 up",
-        "systemd-run --quiet --property=NetworkNamespacePath=/run/netns/outside \
-         socat TCP-LISTEN:7,fork 'SYSTEM:echo $$SOCAT_PEERADDR'",
-    ] {
-        host.run(line)?;
-    }
-    Ok(())
-}
-
 fn declare(host: &KvmHost, packages: &[String]) -> Outcome {
-    let mut text = "[networks.lan]\\naddresses = [\"10.76.0.1/24\", \"fd76::1/64\"]\\n".to_owned();
+    let mut text = "[networks.lan]\naddresses = [\"10.76.0.1/24\", \"fd76::1/64\"]\n".to_owned();
     for ((name, _), package) in GUESTS.into_iter().zip(packages) {
-        text += &format!("[vms.{name}]\\nflake = \"{package}\"\\nautostart = false\\n");
+        text += &format!("[vms.{name}]\nflake = \"{package}\"\nautostart = false\n");
     }
-    host.run(&format!(
-        "mkdir -p /etc/microvm && printf '{text}' > /etc/microvm/host.toml"
-    ))?;
-    Ok(())
+    services::declare(host, &text)
 }
 
 /// This host has files of its own by which networkd would take the taps.

@@ -11,7 +11,6 @@ use harness::{Fleet, KvmHost, Nested, Outcome, fleet, host};
 
 use crate::definition::{self, Guest};
 use crate::hypervisors::Hypervisor;
-use crate::network;
 
 const HOST: &str = include_str!("host.toml");
 
@@ -154,13 +153,18 @@ impl Suite {
         Ok(fleet.build(guest.name())?.canonicalize()?)
     }
 
-    /// Those of the test of networks, for the KVM host's own commands.
-    pub fn network_packages(&self, names: &[&str]) -> Outcome<Vec<String>> {
-        let fleet = Fleet::new(&network::definitions(definition::GUEST))?;
+    /// Waits until nobody else runs a guest.
+    pub fn alone(&self) -> [MutexGuard<'_, ()>; 2] {
+        Guest::ALL.map(|guest| self.turn(guest))
+    }
+
+    /// Those of one test's own definitions, for the KVM host's own commands.
+    pub fn packages(&self, test: &str, text: &str, names: &[&str]) -> Outcome<Vec<String>> {
+        let fleet = Fleet::new(text)?;
         let path = |name: &&str| Ok(fleet.build(name)?.canonicalize()?.display().to_string());
         let packages = names.iter().map(path).collect::<Outcome<Vec<_>>>()?;
         let mut fleets = self.fleets.lock().unwrap_or_else(PoisonError::into_inner);
-        fleets.insert("network".to_owned(), Arc::new(fleet));
+        fleets.insert(test.to_owned(), Arc::new(fleet));
         Ok(packages)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::ExitCode;
 
 use host::fleet::{Fleet, Keep, Member};
 use spec::names::VmName;
@@ -16,6 +17,9 @@ use crate::verbs::say;
 /// Where it is kept who was declared, inside the state directory.
 const MARKS: &str = "declared";
 
+/// What stands there until the VM was started for the first time.
+const TO_START: &str = "start\n";
+
 /// One thing to be done.
 pub enum Step<'a> {
     Install(&'a DeclaredVm),
@@ -24,6 +28,8 @@ pub enum Step<'a> {
     /// It was installed by hand, and is the configuration's from now on.
     TakeOver(&'a DeclaredVm),
     Autostart(&'a DeclaredVm),
+    /// It was installed, and its first start is still to come: all start at once, in the end.
+    Start(&'a DeclaredVm),
     /// No longer declared.
     Stop(VmName),
 }
@@ -31,9 +37,11 @@ pub enum Step<'a> {
 impl Step<'_> {
     pub fn name(&self) -> &VmName {
         match self {
-            Self::Install(vm) | Self::Update(vm, _) | Self::TakeOver(vm) | Self::Autostart(vm) => {
-                &vm.name
-            }
+            Self::Install(vm)
+            | Self::Update(vm, _)
+            | Self::TakeOver(vm)
+            | Self::Autostart(vm)
+            | Self::Start(vm) => &vm.name,
             Self::Stop(name) => name,
         }
     }
@@ -44,6 +52,7 @@ impl Step<'_> {
             Self::Update(..) => "update",
             Self::TakeOver(_) => "take-over",
             Self::Autostart(_) => "autostart",
+            Self::Start(_) => "start",
             Self::Stop(_) => "stop",
         }
     }
@@ -75,6 +84,7 @@ impl std::fmt::Display for Step<'_> {
             }
             Self::Autostart(vm) if vm.autostart => write!(f, "{name}: start with the host"),
             Self::Autostart(_) => write!(f, "{name}: start with the host no longer"),
+            Self::Start(_) => write!(f, "{name}: start"),
             Self::Stop(_) => write!(f, "{name}: is no longer declared; stop, and keep its data"),
         }
     }
@@ -120,6 +130,9 @@ fn plan_one<'a>(vm: &'a DeclaredVm, fleet: &Fleet, places: &Places) -> Result<Ve
     if member.autostart != vm.autostart {
         steps.push(Step::Autostart(vm));
     }
+    if awaits_start(fleet, vm, &member) {
+        steps.push(Step::Start(vm));
+    }
     Ok(steps)
 }
 
@@ -129,25 +142,46 @@ pub fn carry_out(step: &Step<'_>, fleet: &Fleet, places: &Places) -> Result<()> 
         Step::Install(vm) => install(vm, fleet, places),
         Step::Update(vm, _) | Step::TakeOver(vm) => update(vm, fleet, places),
         Step::Autostart(vm) => service::set_autostart(fleet, &vm.name, vm.autostart),
+        // By `start_all`.
+        Step::Start(_) => Ok(()),
         Step::Stop(name) => stop(name, fleet),
     }
 }
 
+/// Starts what was installed and was not started yet, all at once.
+pub fn start_all(declared: &Declared, fleet: &Fleet) -> Result<ExitCode> {
+    let waits = |vm: &&DeclaredVm| {
+        let member = fleet.find(&vm.name);
+        member.is_ok_and(|member| member.is_some_and(|member| awaits_start(fleet, vm, &member)))
+    };
+    let waiting: Vec<&DeclaredVm> = declared.vms.iter().filter(waits).collect();
+    crate::fleet::for_each_at_once(&waiting, |vm| {
+        service::start(fleet, &vm.name)?;
+        mark(fleet, &vm.name, "")
+    })
+}
+
+fn awaits_start(fleet: &Fleet, vm: &DeclaredVm, member: &Member) -> bool {
+    let mark = std::fs::read_to_string(fleet.own_path(MARKS).join(&*vm.name));
+    vm.autostart && !member.runs && mark.is_ok_and(|mark| mark == TO_START)
+}
+
 fn install(vm: &DeclaredVm, fleet: &Fleet, places: &Places) -> Result<()> {
     let ready = vm.origin.build(&vm.name, places, false)?;
-    mark(fleet, &vm.name)?;
+    mark(fleet, &vm.name, if vm.autostart { TO_START } else { "" })?;
     let kept = vm.update.as_ref().unwrap_or(&vm.origin);
     ready.create(fleet, &vm.name, kept, vm.update.is_none())?;
     if vm.autostart {
         service::set_autostart(fleet, &vm.name, true)?;
-        service::start(fleet, &vm.name)?;
     }
     Ok(())
 }
 
 fn update(vm: &DeclaredVm, fleet: &Fleet, places: &Places) -> Result<()> {
     let ready = vm.origin.build(&vm.name, places, false)?;
-    mark(fleet, &vm.name)?;
+    if !is_marked(fleet, &vm.name) {
+        mark(fleet, &vm.name, "")?;
+    }
     let kept = vm.update.as_ref().unwrap_or(&vm.origin);
     ready.update(fleet, &vm.name, kept, vm.update.is_none())?;
     let member: Member = fleet.member(&vm.name)?;
@@ -186,9 +220,9 @@ pub fn unmark(fleet: &Fleet, name: &VmName) -> Result<()> {
     }
 }
 
-fn mark(fleet: &Fleet, name: &VmName) -> Result<()> {
+fn mark(fleet: &Fleet, name: &VmName, text: &str) -> Result<()> {
     let mark = fleet.own(MARKS)?.join(&**name);
-    std::fs::write(&mark, "").or_kind(Kind::Storage)
+    std::fs::write(&mark, text).or_kind(Kind::Storage)
 }
 
 /// Forgets who was declared once and is not there any more.

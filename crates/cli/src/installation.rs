@@ -226,7 +226,8 @@ impl Ready {
     ) -> Result<()> {
         crate::fleet::root(&self.store, fleet, name)?;
         fleet.create(name, &self.path, origin.text(), managed)?;
-        crate::service::allow_paths(fleet, name)
+        crate::service::allow_paths(fleet, name)?;
+        crate::service::say_if_unseen(fleet, name)
     }
 
     /// Installs it in place of what is there, and says whether that was another.
@@ -240,6 +241,9 @@ impl Ready {
         crate::fleet::root(&self.store, fleet, name)?;
         let changed = fleet.update(name, &self.path, origin.text(), managed)?;
         crate::service::allow_paths(fleet, name)?;
+        if changed {
+            crate::service::say_if_unseen(fleet, name)?;
+        }
         Ok(changed)
     }
 }

@@ -48,7 +48,7 @@ fn interfaces_of(name: &VmName, version: &Version) -> Vec<Interface> {
 pub fn refresh(fleet: &Fleet) -> Result<()> {
     let networks = of(fleet)?;
     if networks.recorded()?.is_empty() {
-        return Ok(());
+        return Ok(networks.tidy()?);
     }
     let mut all = Vec::new();
     for name in fleet.names()? {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use host::fleet::{Fleet, Version};
+use host::service::sight::{self, Unseen};
 use host::service::{Ended, Log, Services, Systemd, sandbox};
 use spec::names::VmName;
 
@@ -32,6 +33,10 @@ pub fn start(fleet: &Fleet, name: &VmName) -> Result<()> {
     }
     fleet::keep_from_gc(fleet, name, &Places::of_this_user())?;
     allow_paths(fleet, name)?;
+    if let Some(unseen) = unseen(fleet, name)? {
+        let hint = unseen.hint();
+        return Err(Error::new(Kind::Missing, unseen).hint(hint));
+    }
     let services = services(fleet)?;
     // With systemd the unit does it, whoever starts that.
     if matches!(services, Services::Own(_)) && !member.runs {
@@ -58,6 +63,30 @@ pub fn allow_paths(fleet: &Fleet, name: &VmName) -> Result<()> {
     };
     if sandbox::allow(Path::new("/"), name, &paths)? {
         systemd.reload()?;
+    }
+    Ok(())
+}
+
+/// What the VM is started from and its unit does not see; nothing without systemd.
+pub fn unseen(fleet: &Fleet, name: &VmName) -> Result<Option<Unseen>> {
+    let Some(systemd) = Systemd::with_units_for(fleet.dir()) else {
+        return Ok(None);
+    };
+    let package = fleet.member(name)?.current.into_path();
+    let mut files = vec![package.join("bin/microvm-run")];
+    if crate::package::is_own(&package) {
+        let guest = crate::package::read(&package)?.guest;
+        files.extend([guest.kernel, guest.initrd]);
+        files.extend(guest.store_disk);
+    }
+    Ok(sight::unseen(&systemd, name, &files))
+}
+
+/// Says it of a VM that was just installed.
+pub fn say_if_unseen(fleet: &Fleet, name: &VmName) -> Result<()> {
+    if let Some(unseen) = unseen(fleet, name)? {
+        eprintln!("microvm: {unseen}; it cannot be started as a service");
+        eprintln!("hint: {}", unseen.hint());
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! The agent: a small process beside the guest's init, which powers the guest off when its
-//! hypervisor has no way to ask.
+//! hypervisor has no way to ask, or the guest would not hear it.
 //!
 //! It listens on one channel, for lines: `ping` is answered with `pong`, `poweroff` with `ok`,
-//! and then PID 1 is asked; all else with `error: …`. It runs nothing else for anybody.
+//! and then PID 1 is asked; all else with `error: …`. Or it waits for the power button. It runs
+//! nothing else for anybody.
 
+mod button;
 mod channel;
 mod init;
 mod lines;
@@ -76,6 +78,7 @@ pub fn run() -> ! {
             Agent::Serial(name) => serial::serve(name),
             Agent::Port(name) => port::serve(name),
             Agent::Vsock(port) => vsock::serve(*port),
+            Agent::Button => button::serve(),
         };
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);

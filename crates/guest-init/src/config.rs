@@ -62,6 +62,8 @@ pub enum Agent {
     Port(String),
     /// Port of AF_VSOCK.
     Vsock(u32),
+    /// The power button, for guests that do not look at it themselves.
+    Button,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,6 +245,7 @@ impl Agent {
             Self::Serial(name) => ("serial", name.clone()),
             Self::Port(name) => ("port", name.clone()),
             Self::Vsock(port) => ("vsock", port.to_string()),
+            Self::Button => ("button", "power".to_owned()),
         };
         [kind.to_owned(), name]
     }
@@ -253,6 +256,7 @@ impl Agent {
             "serial" => Some(Self::Serial(name.to_owned())),
             "port" => Some(Self::Port(name.to_owned())),
             "vsock" => Some(Self::Vsock(name.parse().ok()?)),
+            "button" => (name == "power").then_some(Self::Button),
             _ => None,
         }
     }

@@ -5,7 +5,6 @@
 //! It is asked to stop by the power button, by Ctrl-Alt-Del, and by the signals by which other
 //! inits are asked; it asks the program, and waits within a bound.
 
-mod button;
 mod process;
 mod signals;
 
@@ -19,9 +18,9 @@ use nix::libc;
 use nix::mount::MsFlags;
 use nix::sys::reboot::set_cad_enabled;
 
-use self::button::Buttons;
 use self::process::Ended;
 use self::signals::Signals;
+use crate::button::Buttons;
 use crate::failure::Failure;
 use crate::{Result, leave, mounting, network, shutdown};
 

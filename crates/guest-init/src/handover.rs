@@ -35,6 +35,22 @@ pub fn prepare(root: &Path, init: &str, root_is_kept: bool) {
     }
 }
 
+/// Whether this guest powers off by itself when the power button is pressed: by logind, which
+/// needs a message bus. Another init would need a daemon of the guest's own for it.
+pub fn sees_the_button(init: &str) -> bool {
+    watches_the_button(Path::new("/"), init)
+}
+
+fn watches_the_button(root: &Path, init: &str) -> bool {
+    let has = |paths: &[&str]| paths.iter().any(|path| root.join(path).exists());
+    is_systemd(root, init)
+        && has(&[
+            "usr/lib/systemd/systemd-logind",
+            "lib/systemd/systemd-logind",
+        ])
+        && has(&["usr/bin/dbus-daemon", "usr/bin/dbus-broker-launch"])
+}
+
 /// Whether the guest's init is systemd: itself, or a link to it.
 fn is_systemd(root: &Path, init: &str) -> bool {
     let path = root.join(init.trim_start_matches('/'));
@@ -121,6 +137,19 @@ mod tests {
         assert!(udev.contains("=|/run/credentials/@system"), "{udev}");
         let console = drop_in(root.path(), "dev-ttyS0.device").unwrap();
         assert!(console.contains("JobRunningTimeoutSec=15min"), "{console}");
+    }
+
+    #[test]
+    fn systemd_sees_the_button_where_logind_and_a_bus_are() {
+        let root = guest();
+        assert!(!watches_the_button(root.path(), "/sbin/init"));
+        for file in ["usr/lib/systemd/systemd-logind", "usr/bin/dbus-daemon"] {
+            let path = root.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        assert!(watches_the_button(root.path(), "/sbin/init"));
+        assert!(!watches_the_button(root.path(), "/bin/busybox"));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! PID 1 of the initrd: loads modules, mounts the guest's root, volumes and shares, and becomes
 //! the guest's own init. As `/shutdown` of `/run/initramfs` it unmounts what systemd could not,
 //! and leaves the VM as its hypervisor needs it. As `microvm-agent` it waits to be asked for a
-//! power-off, where the hypervisor cannot ask. As `microvm-exec` it runs commands for the host. In a guest that has no init, as most made from a
+//! power-off, where the hypervisor cannot ask or the guest would not hear. As `microvm-exec` it runs commands for the host. In a guest that has no init, as most made from a
 //! container image, it stays as `microvm-init`.
 //!
 //! Starts no other service.
 
 mod agent;
+mod button;
 mod commands;
 mod container;
 mod credential;
@@ -26,7 +27,7 @@ mod volume;
 use std::path::Path;
 use std::time::Duration;
 
-use guest_init::config::{BootConfig, FILE};
+use guest_init::config::{Agent, BootConfig, FILE};
 
 use crate::failure::Failure;
 
@@ -75,13 +76,16 @@ fn boot() -> Result<std::convert::Infallible> {
         }
         None => Vec::new(),
     };
-    if let Some(agent) = &config.agent {
+    let has_entry = config.may_have_entry && container::is_needed();
+    if let Some(agent) = &config.agent
+        && !(*agent == Agent::Button && (has_entry || handover::sees_the_button(&config.init)))
+    {
         agent::start(agent);
     }
     if let Some(commands) = config.commands {
         commands::start(commands);
     }
-    if config.may_have_entry && container::is_needed() {
+    if has_entry {
         return container::become_it();
     }
     handover::prepare(Path::new("/"), &config.init, overlay.is_kept());

@@ -10,7 +10,7 @@ mod accepted;
 mod adoption;
 mod change;
 mod error;
-mod fault;
+pub(crate) mod fault;
 pub(crate) mod files;
 mod guard;
 mod legacy;

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use spec::names::InterfaceId;
 
-use crate::fleet::{Fleet, files};
+use crate::fleet::{Fleet, fault, files};
 use crate::service::Systemd;
 use crate::user;
 
@@ -89,22 +89,34 @@ impl Networks {
             fs::set_permissions(dir, fs::Permissions::from_mode(0o755))
                 .map_err(|source| Error::io("open up", dir, source))?;
         }
+        files::delete(&self.settled(name))?;
+        fault::point();
         self.write_configuration(&network)?;
+        fault::point();
         self.write_known()?;
+        fault::point();
         self.beside().tell(&network, &self.given(name)?)?;
+        fault::point();
         self.interfaces().make(&network)?;
+        fault::point();
         self.settle_with_kernel()?;
+        fault::point();
         self.attach_all(&network)?;
         resolved::tell(&self.run(), &network);
-        Ok(())
+        fault::point();
+        records::write(&self.settled(name), &network)
     }
 
     /// Takes a network down, and leaves nothing of it but what is recorded.
     pub fn take_down(&self, name: &str) -> Result<(), Error> {
         let _lock = self.lock()?;
+        fault::point();
         self.interfaces().delete(name)?;
+        fault::point();
         self.settle_with_kernel()?;
+        fault::point();
         self.beside().forget(name)?;
+        fault::point();
         let run = self.files(name).run;
         match fs::remove_dir_all(&run) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -118,6 +130,7 @@ impl Networks {
     /// Brings a network up with all that serves it.
     pub fn up(&self, name: &str) -> Result<(), Error> {
         self.set_up(name)?;
+        fault::point();
         let server = self.server()?;
         if let Server::Systemd(systemd) = &server {
             systemd.on("start", &unit(name)).map_err(Error::Service)?;
@@ -129,6 +142,7 @@ impl Networks {
     pub fn down(&self, name: &str) -> Result<(), Error> {
         let server = self.server()?;
         server.stop(name, &self.files(name))?;
+        fault::point();
         if let Server::Systemd(systemd) = &server {
             systemd.on("stop", &unit(name)).map_err(Error::Service)?;
         }
@@ -157,7 +171,21 @@ impl Networks {
 
     /// Whether a network is up as it is recorded.
     pub fn is_up(&self, network: &Network) -> bool {
-        self.interfaces().is_as_wanted(network) && server::is_current(&self.files(&network.name))
+        self.is_settled(network)
+            && self.interfaces().is_as_wanted(network)
+            && server::is_current(&self.files(&network.name))
+    }
+
+    /// Whether all of it was set up as it is recorded: rules and settings are not looked at one by
+    /// one, and a change may have been cut off.
+    fn is_settled(&self, network: &Network) -> bool {
+        let settled = records::read(&self.settled(&network.name));
+        settled.is_ok_and(|settled: Option<Network>| settled.as_ref() == Some(network))
+    }
+
+    /// Where it is said how the network was last set up.
+    fn settled(&self, name: &str) -> PathBuf {
+        self.files(name).run.join("settled.json")
     }
 
     /// Whether its bridge is there, as it is declared or otherwise.

@@ -9,6 +9,7 @@ mod own;
 mod part;
 mod ready;
 pub mod sandbox;
+pub mod sight;
 pub mod systemd;
 pub mod units;
 

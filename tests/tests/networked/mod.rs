@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+mod kills;
 pub mod traces;
 
 /// Why these tests cannot run here, where they cannot.
@@ -19,7 +20,8 @@ pub fn lacks() -> Option<String> {
         .into_iter()
         .find_map(harness::host::lacks);
     missing.or_else(|| {
-        let name = format!("mvt{}", std::process::id());
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mvt{}x{number}", std::process::id());
         let can = ip(&["netns", "add", &name]).status.success();
         ip(&["netns", "del", &name]);
         (!can).then(|| "network namespaces cannot be made here".to_owned())
@@ -155,9 +157,13 @@ impl World {
 
     /// Applies a configuration in which `@net@` is the network's name.
     pub fn apply(&self, text: &str) -> String {
+        self.configure(text);
+        self.microvm("apply --config host.toml")
+    }
+
+    pub fn configure(&self, text: &str) {
         let file = self.path().join("host.toml");
         std::fs::write(file, text.replace("@net@", &self.network)).expect("it can be written");
-        self.microvm("apply --config host.toml")
     }
 
     pub fn plan(&self) -> String {

@@ -51,11 +51,10 @@ impl Args {
             convergence::carry_out(step, &fleet, &places)
         })?;
         networks::refresh(&fleet)?;
-        let code = if ready == ExitCode::SUCCESS {
-            code
-        } else {
-            ready
-        };
-        Ok(failed.unwrap_or(code))
+        let started = convergence::start_all(&declared, &fleet)?;
+        let first = [ready, code, started]
+            .into_iter()
+            .find(|code| *code != ExitCode::SUCCESS);
+        Ok(failed.or(first).unwrap_or(ExitCode::SUCCESS))
     }
 }

@@ -54,6 +54,10 @@ fn vm(fleet: &Fleet, member: &Member) -> Vec<Finding> {
             _ => finding,
         });
     }
+    if let Ok(Some(unseen)) = crate::service::unseen(fleet, &member.name) {
+        let message = format!("{unseen}; {}", unseen.hint());
+        findings.push(Finding::wrong(&what, message));
+    }
     if !member.runs {
         if member.booted.is_some() {
             let message = "`booted` is there, though it does not run";

@@ -55,6 +55,16 @@ fn what_is_rendered_is_read_back() {
 }
 
 #[rstest]
+#[case(Agent::Serial("ttyS1".to_owned()))]
+#[case(Agent::Port("org.microvm.agent".to_owned()))]
+#[case(Agent::Vsock(1024))]
+#[case(Agent::Button)]
+fn every_agent_is_read_back(#[case] agent: Agent) {
+    let [kind, name] = agent.words();
+    assert_eq!(Agent::parse(&kind, &name), Some(agent));
+}
+
+#[rstest]
 #[case("hostname\n", 1)]
 #[case("nonsense x\n", 1)]
 #[case("hostname a\nroot disk x - erofs\n", 2)]
@@ -63,6 +73,7 @@ fn what_is_rendered_is_read_back() {
 #[case("leave at-once\n", 1)]
 #[case("agent vsock x\n", 1)]
 #[case("agent pigeon x\n", 1)]
+#[case("agent button door\n", 1)]
 #[case("credentials x -\n", 1)]
 fn a_wrong_line_is_named(#[case] text: &str, #[case] number: usize) {
     let error = BootConfig::parse(text).unwrap_err();

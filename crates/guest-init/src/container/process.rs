@@ -14,9 +14,9 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setsid, setuid};
 
-use super::button::Buttons;
 use super::signals::Signals;
 use crate::Result;
+use crate::button::Buttons;
 use crate::failure::Failure;
 
 const CONSOLE: &str = "/dev/console";

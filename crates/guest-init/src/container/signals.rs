@@ -9,8 +9,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::TO_STOP;
-use super::button::Buttons;
 use crate::Result;
+use crate::button::Buttons;
 use crate::failure::Failure;
 
 /// All that init hears of.

@@ -1,5 +1,6 @@
 //! Files and links that are replaced at one instant, and read only where they are trusted.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
@@ -136,6 +137,24 @@ fn make_beside(path: &Path, make: impl Fn(&Path) -> std::io::Result<()>) -> Resu
 
 /// What the names begin with that a change leaves where it is cut off.
 pub const BESIDE: &str = ".new-";
+
+/// Deletes what processes left that are no more: names of ours, files and links alone.
+pub fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if is_left(&entry.file_name()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_left(name: &OsStr) -> bool {
+    let process = || {
+        let text = name.to_str()?.strip_prefix(BESIDE)?;
+        let (rest, _number) = text.rsplit_once('.')?;
+        rest.rsplit_once('.')?.1.parse::<u32>().ok()
+    };
+    process().is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
+}
 
 fn persist(beside: &Path, path: &Path) -> Result<(), Error> {
     super::fault::point();

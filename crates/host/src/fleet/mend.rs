@@ -1,8 +1,7 @@
 //! The records of changes, and what is left of those that were cut off.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use spec::names::VmName;
 
@@ -29,7 +28,7 @@ impl Fleet {
     /// Finishes what was cut off, of all VMs; what somebody is doing just now is left alone.
     pub fn mend(&self) -> Result<Vec<Mended>, Error> {
         let changes = self.own_path(CHANGES);
-        sweep(&changes);
+        files::sweep(&changes);
         let entries = fs::read_dir(&changes).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let mut names: Vec<VmName> = names
@@ -50,11 +49,11 @@ impl Fleet {
 
     /// Does what is left of a change, by the one who holds the guard.
     pub(super) fn finish(&self, name: &VmName) -> Result<Option<Verb>, Error> {
-        sweep(&self.own_path(CHANGES));
+        files::sweep(&self.own_path(CHANGES));
         if let Ok(meta) = fs::symlink_metadata(self.dir_of(name))
             && meta.is_dir()
         {
-            sweep(&self.dir_of(name));
+            files::sweep(&self.dir_of(name));
         }
         let Some(record) = self.read_record(name)? else {
             return Ok(None);
@@ -98,22 +97,4 @@ impl Fleet {
     fn record_path(&self, name: &VmName) -> PathBuf {
         self.own_path(CHANGES).join(&**name)
     }
-}
-
-/// Deletes what processes left that are no more: names of ours, files and links alone.
-fn sweep(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if is_left(&entry.file_name()) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn is_left(name: &OsStr) -> bool {
-    let process = || {
-        let text = name.to_str()?.strip_prefix(files::BESIDE)?;
-        let (rest, _number) = text.rsplit_once('.')?;
-        rest.rsplit_once('.')?.1.parse::<u32>().ok()
-    };
-    process().is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
 }

@@ -84,6 +84,7 @@ impl Beside {
     /// Removes what was written for a network.
     pub fn forget(&self, name: &str) -> Result<(), Error> {
         for manager in &MANAGERS {
+            files::sweep(&self.run.join(manager.dir));
             let path = self.path(manager, name);
             if path.exists() {
                 files::delete(&path)?;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use spec::names::InterfaceId;
 
 use super::{Error, Given, Network, Networks};
-use crate::fleet::files;
+use crate::fleet::{fault, files};
 
 /// Inside the place of the state directory for what is not a VM's own.
 const DIR: &str = "networks";
@@ -57,24 +57,44 @@ impl Networks {
     pub fn record(&self, network: &Network) -> Result<(), Error> {
         let _lock = self.lock()?;
         let path = self.dir_of(&network.name).join("network.json");
-        write(&path, network)
+        write(&path, network)?;
+        fault::point();
+        Ok(())
     }
 
     /// Forgets a network that is down, with the addresses of its guests.
     pub fn forget(&self, name: &str) -> Result<(), Error> {
         let _lock = self.lock()?;
         let dir = self.dir_of(name);
-        // First: without it there is no such network.
-        files::delete(&dir.join("network.json"))?;
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            done => done.map_err(|source| Error::io("delete", &dir, source))?,
+        // Last in its directory: as long as it is there, the next command goes on with this.
+        for file in ["addresses.json", "leases"] {
+            files::delete(&dir.join(file))?;
+            fault::point();
         }
         let log = self
             .fleet
             .own_path("logs")
             .join(format!("network:{name}.log"));
         files::delete(&log)?;
+        fault::point();
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            done => done.map_err(|source| Error::io("delete", &dir, source))?,
+        }
+        fault::point();
+        self.remove_if_empty()
+    }
+
+    /// Removes what the end of the last network left where it was cut off.
+    pub fn tidy(&self) -> Result<(), Error> {
+        if !self.fleet.own_path(DIR).exists() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        self.remove_if_empty()
+    }
+
+    fn remove_if_empty(&self) -> Result<(), Error> {
         if self.recorded()?.is_empty() {
             let dir = self.fleet.own_path(DIR);
             fs::remove_dir_all(&dir).map_err(|source| Error::io("delete", &dir, source))?;
@@ -95,13 +115,29 @@ impl Networks {
         self.fleet.own_path(DIR).join(name)
     }
 
+    /// Deletes what changes left that were cut off.
+    fn sweep(&self) {
+        let dir = self.fleet.own_path(DIR);
+        files::sweep(&dir);
+        let entries = fs::read_dir(&dir).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.path().is_dir()) {
+            files::sweep(&entry.path());
+            if let Some(name) = entry.file_name().to_str() {
+                files::sweep(&self.files(name).run);
+            }
+        }
+    }
+
     /// One change at a time. Its file's name is none of a network.
     pub(super) fn lock(&self) -> Result<File, Error> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let path = self.fleet.own(DIR)?.join(".lock");
             match crate::lock::try_exclusive(&path) {
-                Ok(Some(file)) => return Ok(file),
+                Ok(Some(file)) => {
+                    self.sweep();
+                    return Ok(file);
+                }
                 // The last network may have gone, and the directory with it.
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(Error::io("lock", &path, error));
@@ -117,7 +153,7 @@ impl Networks {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
@@ -130,7 +166,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     Ok(Some(value))
 }
 
-fn write<T: serde::Serialize + ?Sized>(path: &Path, value: &T) -> Result<(), Error> {
+pub(super) fn write<T: serde::Serialize + ?Sized>(path: &Path, value: &T) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(|source| Error::Record {
         path: path.to_owned(),
         source,

@@ -190,6 +190,7 @@ impl Own {
         spawn::with_all_signals(&mut command);
         spawn::in_a_session_of_its_own(&mut command);
         let mut child = command.spawn().map_err(failed)?;
+        crate::fleet::fault::point();
         let mut said = String::new();
         if let Some(stdout) = child.stdout.take() {
             let _ = BufReader::new(stdout).read_line(&mut said);

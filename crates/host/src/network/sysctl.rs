@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::definition::Network;
+use crate::fleet::fault;
 
 /// `/proc/sys`, and the file that remembers.
 #[derive(Debug)]
@@ -33,6 +34,9 @@ struct Change {
     to: String,
     /// What the kernel changes along with it.
     beside: BTreeMap<String, String>,
+    /// Whether it is being set back: what is beside it may still have to be.
+    #[serde(default)]
+    ends: bool,
 }
 
 const V4: &str = "net/ipv4/ip_forward";
@@ -65,9 +69,16 @@ impl Sysctls<'_> {
             .collect();
         // Forwarding ends before routers are believed as before.
         for key in unwanted.iter().rev() {
-            if let Some(change) = record.set.remove(key) {
-                self.set_back(key, &change)?;
+            if let Some(change) = record.set.get_mut(key)
+                && (change.ends || self.get(key).as_ref() == Some(&change.to))
+            {
+                // Only what is still as it was set; an interface may be gone.
+                change.ends = true;
+                self.write(&record)?;
+                fault::point();
+                self.set_back(key, &record.set[key])?;
             }
+            record.set.remove(key);
         }
         for (key, value) in wanted {
             let Some(before) = self.get(&key) else {
@@ -78,10 +89,13 @@ impl Sysctls<'_> {
                     from: before,
                     to: value.to_owned(),
                     beside: self.beside(&key),
+                    ends: false,
                 };
                 record.set.entry(key.clone()).or_insert(change);
                 self.write(&record)?;
+                fault::point();
                 self.set(&key, value)?;
+                fault::point();
             }
         }
         self.write(&record)
@@ -107,12 +121,11 @@ impl Sysctls<'_> {
         std::fs::write(&path, value).map_err(|source| Error::io("set", &path, source))
     }
 
-    /// Only what is still as it was set; an interface may be gone.
     fn set_back(&self, key: &str, change: &Change) -> Result<(), Error> {
-        if self.get(key).as_ref() != Some(&change.to) {
-            return Ok(());
+        if self.get(key).is_some() {
+            self.set(key, &change.from)?;
         }
-        self.set(key, &change.from)?;
+        fault::point();
         let differs =
             |(key, value): &(&String, &String)| self.get(key).is_some_and(|now| now != **value);
         let mut beside = change.beside.iter().filter(differs);

@@ -32,6 +32,19 @@ impl Account {
         })
     }
 
+    pub(super) fn uid(self) -> u32 {
+        self.uid
+    }
+
+    pub(super) fn gid(self) -> u32 {
+        self.gid
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(uid: u32, gid: u32) -> Self {
+        Self { uid, gid }
+    }
+
     /// Has a program run as this user.
     pub fn apply(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);

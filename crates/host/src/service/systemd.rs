@@ -115,10 +115,21 @@ impl Systemd {
         run(command, "journalctl", &program)
     }
 
+    /// Whether a VM's unit has `PrivateTmp=`, which drop-ins may have changed.
+    pub(super) fn has_a_tmp_of_its_own(&self, name: &VmName) -> bool {
+        let shown = self.property(name, "PrivateTmp");
+        shown.is_ok_and(|shown| shown != "no")
+    }
+
     /// `active`, `activating`, `failed` …; see systemd(1).
     fn state_of(&self, name: &VmName) -> Result<String, Error> {
+        self.property(name, "ActiveState")
+    }
+
+    fn property(&self, name: &VmName, property: &str) -> Result<String, Error> {
         let mut command = self.command("show");
-        command.args(["--property=ActiveState", "--value", "--", &unit(name)]);
+        let property = format!("--property={property}");
+        command.args([&property, "--value", "--", &unit(name)]);
         let output = command.output().map_err(|source| Error::Run {
             program: self.systemctl.clone(),
             source,

@@ -28,7 +28,7 @@ pub fn config(vm: &Vm, modules: Vec<String>) -> BootConfig {
         init: "/sbin/init".to_owned(),
         device_timeout_secs: DEVICE_TIMEOUT_SECS,
         leave: leave(vm.hypervisor),
-        agent: Channel::of(vm.hypervisor, vm.arch).map(agent),
+        agent: agent(vm),
         credentials: credentials_disk(vm),
         commands: vm.vsock.map(|_| commands(vm.hypervisor)),
         may_have_entry: matches!(vm.guest.source, GuestSource::Oci(_)),
@@ -64,12 +64,33 @@ pub fn commands(hypervisor: Hypervisor) -> Commands {
     }
 }
 
-pub fn agent(channel: Channel) -> Agent {
+/// Who hears that the guest is to stop, where its system does not.
+fn agent(vm: &Vm) -> Option<Agent> {
+    match Channel::of(vm.hypervisor, vm.arch) {
+        Some(channel) => Some(agent_at(channel)),
+        None => asks_by_button(vm).then_some(Agent::Button),
+    }
+}
+
+pub fn agent_at(channel: Channel) -> Agent {
     match channel {
         Channel::Serial => Agent::Serial(agent::SERIAL.to_owned()),
         Channel::Port => Agent::Port(agent::PORT_NAME.to_owned()),
         Channel::Vsock => Agent::Vsock(agent::VSOCK_PORT),
     }
+}
+
+/// Whether a stop is asked for by the power button, of a guest that need not have what looks at it.
+pub fn asks_by_button(vm: &Vm) -> bool {
+    let has_button = matches!(
+        vm.hypervisor,
+        Hypervisor::Qemu | Hypervisor::CloudHypervisor | Hypervisor::Crosvm | Hypervisor::Vfkit
+    );
+    let is_foreign = matches!(
+        vm.guest.source,
+        GuestSource::Oci(_) | GuestSource::Directory(_)
+    );
+    has_button && is_foreign
 }
 
 /// After the volumes, where there are credentials that no firmware carries.

@@ -13,7 +13,7 @@ use super::{boot, guest_init};
 /// What the agent is told; `None` where the hypervisor asks for a stop by itself.
 pub fn agent(hypervisor: Hypervisor, arch: Arch) -> Option<[String; 2]> {
     let channel = Channel::of(hypervisor, arch)?;
-    Some(boot::agent(channel).words())
+    Some(boot::agent_at(channel).words())
 }
 
 /// What is told that runs the host's commands.

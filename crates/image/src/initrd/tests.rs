@@ -81,3 +81,19 @@ fn a_channel_of_vsock_needs_its_driver_without_a_cid() {
     let qemu = vm(Hypervisor::Qemu, Arch::X86_64, "");
     assert!(!names(&qemu).contains(&"vmw_vsock_virtio_transport"));
 }
+
+#[rstest]
+#[case("guest.directory = \"/tree\"", Hypervisor::Qemu, true)]
+#[case("guest.oci = \"./image\"", Hypervisor::CloudHypervisor, true)]
+#[case("guest.debian = {}", Hypervisor::Qemu, false)]
+#[case("guest.directory = \"/tree\"", Hypervisor::Firecracker, false)]
+fn a_guest_that_may_not_hear_the_button_has_who_does(
+    #[case] source: &str,
+    #[case] hypervisor: Hypervisor,
+    #[case] expected: bool,
+) {
+    let vm = vm(hypervisor, Arch::X86_64, source);
+    let config = boot::config(&vm, Vec::new()).render();
+    assert_eq!(config.contains("agent button power\n"), expected);
+    assert_eq!(names(&vm).contains(&"evdev"), expected);
+}

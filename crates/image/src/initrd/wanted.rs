@@ -2,7 +2,6 @@
 
 use spec::Vm;
 use spec::agent::Channel;
-use spec::guest::GuestSource;
 use spec::vm::{Arch, Hypervisor, RootShare, ShareProto, StoreKind};
 
 use super::boot;
@@ -145,8 +144,8 @@ fn credentials(vm: &Vm, list: &mut List) {
 /// channel.
 fn stop(vm: &Vm, list: &mut List) {
     const REASON: &str = "a graceful stop with this hypervisor";
-    if matches!(vm.guest.source, GuestSource::Oci(_)) {
-        // Through which our init hears of the button; udev loads it for others.
+    if boot::asks_by_button(vm) {
+        // Through which our init and our agent hear of the button; udev loads it for others.
         list.optional(&["evdev"]);
     }
     match (vm.hypervisor, vm.arch) {
