@@ -19,7 +19,7 @@ fn main() -> Outcome {
         std::process::exit(code);
     }
     let place = harness::fleet::kept_directory().join("stand-in");
-    let text = TEXT
+    let text = format!("{TEXT}{}", services::definitions())
         .replace("@stand-in@", &place.display().to_string())
         .replace("@time@", &stand_in::now().as_nanos().to_string());
     let fleet = Fleet::new(&text)?;

@@ -8,6 +8,7 @@ use std::process::Command;
 use harness::{Fleet, Outcome, host};
 
 use crate::commands::mib;
+use crate::stand_in;
 use crate::table::{Table, median, ms, timed};
 
 /// How many are installed.
@@ -16,8 +17,21 @@ const MANY: u32 = 1000;
 /// How many run.
 const RUNNING: u32 = 20;
 
-/// The VM of `bench.toml` whose stand-in stays.
-const STAYS: &str = "stays";
+/// Those that run; their stand-in speaks QMP, and ends when it is asked to.
+pub fn definitions() -> String {
+    let one = |name: String| {
+        format!(
+            "[vm.{name}]\nqemu.package = \"@stand-in@\"\nkernel = \"/etc/hostname\"\n\
+             initrdPath = \"/etc/hostname\"\n"
+        )
+    };
+    names().into_iter().map(one).collect()
+}
+
+fn names() -> Vec<String> {
+    let name = |number| format!("{}{number}", stand_in::STAYS);
+    (0..RUNNING).map(name).collect()
+}
 
 pub fn many(fleet: &Fleet, table: &mut Table) -> Outcome {
     let state = fleet.path().join("many");
@@ -67,7 +81,7 @@ pub fn running(fleet: &Fleet, table: &mut Table) -> Outcome {
     std::fs::copy(host::microvm(), &program)?;
     let state = fleet.path().join("running");
     std::fs::create_dir_all(&state)?;
-    let names: Vec<String> = (0..RUNNING).map(|number| format!("vm{number}")).collect();
+    let names = names();
     let microvm = |verb: &str, words: &[&str]| {
         let mut command = Command::new(&program);
         command.current_dir(fleet.path()).arg(verb).args(words);
@@ -78,7 +92,7 @@ pub fn running(fleet: &Fleet, table: &mut Table) -> Outcome {
         host::output(&mut command)
     };
     for name in &names {
-        microvm("create", &[name, "-f", &format!(".#{STAYS}")])?;
+        microvm("create", &[name, "-f", "."])?;
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let one = timed(|| microvm("start", &names[..1]))?;

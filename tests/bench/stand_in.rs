@@ -1,5 +1,5 @@
-//! Stands in for QEMU, to see when a runner hands over: answers probes, then tells the time. As the
-//! VM `stays` it serves QMP until it is asked to power off.
+//! Stands in for QEMU, to see when a runner hands over: answers probes, then tells the time. As a VM
+//! that stays it serves QMP until it is asked to power off.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,6 +9,9 @@ use nix::time::{ClockId, clock_gettime};
 
 /// Directory that holds this program as `bin/qemu-system-ARCH`.
 pub const PROGRAM: &str = "qemu-system-x86_64";
+
+/// What the names of VMs begin with whose stand-in stays.
+pub const STAYS: &str = "stays";
 
 /// `None` where this process was called as the benchmark itself.
 pub fn answer() -> Option<i32> {
@@ -24,8 +27,10 @@ pub fn answer() -> Option<i32> {
         .any(|arg| arg == "--version" || arg == "-version")
     {
         println!("QEMU emulator version 7.2.22");
-    } else if args.iter().any(|arg| arg.contains("guest=stays")) {
-        serve();
+    } else if let Some(name) = args.iter().find_map(|arg| arg.strip_prefix("guest="))
+        && name.starts_with(STAYS)
+    {
+        serve(&format!("{name}.sock"));
     } else if !args.iter().any(|arg| arg == "help" || arg == "-help") {
         println!("handed over at {}", now().as_nanos());
     }
@@ -33,13 +38,13 @@ pub fn answer() -> Option<i32> {
 }
 
 /// In the state directory, as the arguments say.
-fn serve() {
-    let Ok(listener) = UnixListener::bind("stays.sock") else {
+fn serve(socket: &str) {
+    let Ok(listener) = UnixListener::bind(socket) else {
         return;
     };
     for client in listener.incoming().flatten() {
         if let Ok(true) = answer_client(client) {
-            let _ = std::fs::remove_file("stays.sock");
+            let _ = std::fs::remove_file(socket);
             return;
         }
     }

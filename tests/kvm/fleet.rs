@@ -92,7 +92,7 @@ fn declare(suite: &Suite, host: &KvmHost, vms: &[Vm]) -> Outcome {
     let names: Vec<&str> = vms.iter().map(|vm| vm.name.as_str()).collect();
     let packages = suite.packages("fleet", &definitions(vms, host)?, &names)?;
     services::install(suite, host)?;
-    services::what_units_do_not_see_is_told(suite, host, &packages[0])?;
+    services::what_units_do_not_see_is_told(suite, host, names[0], &packages[0])?;
     services::see_tmp(host, "/etc/systemd/system")?;
     services::outside(host)?;
     let mut text = "[networks.fleet]\naddresses = [\"10.77.0.1/24\"]\n".to_owned();

@@ -30,7 +30,12 @@ pub fn see_tmp(host: &KvmHost, below: &str) -> Outcome {
 
 /// A package below `/tmp` is installed with a warning, and its start is refused in words; the
 /// drop-ins are not there yet.
-pub fn what_units_do_not_see_is_told(suite: &Suite, host: &KvmHost, package: &str) -> Outcome {
+pub fn what_units_do_not_see_is_told(
+    suite: &Suite,
+    host: &KvmHost,
+    name: &str,
+    package: &str,
+) -> Outcome {
     if !package.starts_with("/tmp/") {
         println!("skipped: a package that units do not see: {package} is not below /tmp");
         return Ok(());
@@ -38,9 +43,9 @@ pub fn what_units_do_not_see_is_told(suite: &Suite, host: &KvmHost, package: &st
     let microvm = suite.microvm();
     let told = "has a `/tmp` of its own";
     for (line, code) in [
-        (format!("create unseen -f {package}"), 0),
-        ("start unseen".to_owned(), 5),
-        ("doctor 'vm unseen'".to_owned(), 5),
+        (format!("create {name} -f {package}"), 0),
+        (format!("start {name}"), 5),
+        (format!("doctor 'vm {name}'"), 5),
     ] {
         let said = host.run(&format!("{microvm} {line} 2>&1; echo $?"))?;
         check!(
@@ -48,7 +53,7 @@ pub fn what_units_do_not_see_is_told(suite: &Suite, host: &KvmHost, package: &st
             "`{line}` says {said}"
         );
     }
-    host.run(&format!("{microvm} remove --yes unseen"))?;
+    host.run(&format!("{microvm} remove --yes {name}"))?;
     Ok(())
 }
 
