@@ -16,7 +16,7 @@ use image::initrd::OwnInitrd;
 use image::{Error, Kind};
 use spec::guest::{GuestSource, Network, Oci, OciFormat, OciImage, OciInit};
 use spec::vm::Kernel;
-use support::machine::Machine;
+use support::machine::{Machine, serve_qmp};
 use support::*;
 
 const TOOLS: [&str; 5] = ["skopeo", "umoci", "busybox", "mkfs.erofs", "fsck.erofs"];
@@ -405,15 +405,6 @@ fn what_is_no_image_is_told_in_words() {
     assert!(nothing.to_string().contains("nothing to run"), "{nothing}");
 }
 
-fn press_the_power_button(guest: &Machine) {
-    use std::io::{Read, Write};
-    let mut qmp = std::os::unix::net::UnixStream::connect(guest.dir.path().join("qmp")).unwrap();
-    let commands = b"{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"system_powerdown\"}\n";
-    qmp.write_all(commands).unwrap();
-    qmp.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    let _ = qmp.read_to_end(&mut Vec::new());
-}
-
 #[test]
 fn an_image_without_an_init_boots_and_runs_its_entrypoint() {
     if !have(&TOOLS) || !have(&["qemu-system-x86_64", "depmod"]) {
@@ -431,10 +422,9 @@ fn an_image_without_an_init_boots_and_runs_its_entrypoint() {
         built => built.unwrap(),
     };
     let mut guest = Machine::start(&built, "", |qemu, dir| {
-        let qmp = dir.join("qmp").display().to_string();
         qemu.args(["-no-reboot", "-netdev", "user,id=n", "-device"])
-            .args(["virtio-net-pci,netdev=n,romfile=", "-qmp"])
-            .arg(format!("unix:{qmp},server=on,wait=off"));
+            .arg("virtio-net-pci,netdev=n,romfile=");
+        serve_qmp(qemu, dir);
     });
     guest.wait("the entrypoint did not start", |guest| {
         guest.console().contains("app: ready").then_some(())
@@ -450,7 +440,7 @@ fn an_image_without_an_init_boots_and_runs_its_entrypoint() {
     ] {
         assert!(console.contains(line), "{line}:\n{console}");
     }
-    press_the_power_button(&guest);
+    guest.press_the_power_button();
     guest.ends_well();
     let console = guest.console();
     for line in [

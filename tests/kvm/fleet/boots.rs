@@ -121,8 +121,7 @@ impl<'a> All<'a> {
                 continue;
             }
             let unit = format!("microvm@{}", vm.name);
-            let log = format!("journalctl --no-pager -n 20 -u {unit}");
-            let log = self.host.run(&log)?;
+            let log = self.log(vm)?;
             let what = format!("{} is {state:?} and does not answer:\n{log}", vm.name);
             check!(attempt < ATTEMPTS, "{what}");
             attempt += 1;
@@ -136,6 +135,15 @@ impl<'a> All<'a> {
             ))?;
         }
         Ok(attempt == 1)
+    }
+
+    /// The end of what a VM and its unit said; not what an old systemd says of keys it lacks.
+    pub fn log(&self, vm: &Vm) -> Outcome<String> {
+        self.host.run(&format!(
+            "journalctl --no-pager --all -o short-monotonic -n 200 -u microvm@{} | \
+             grep -v 'Unknown key' | tail -n 30",
+            vm.name
+        ))
     }
 
     fn state(&self, vm: &Vm) -> Outcome<State> {

@@ -50,7 +50,12 @@ fn stop(all: &All, vm: &Vm) -> Outcome<u64> {
     let said = all.host.run(&line)?;
     let (code, took) = said.split_once(' ').ok_or("two numbers were printed")?;
     let took: u64 = took.parse()?;
-    check!(code == "0", "the stop of {name} ended with {code}");
+    if code != "0" {
+        let log = all.log(vm)?;
+        return Err(
+            format!("the stop of {name} ended with {code}, after {took} ms:\n{log}").into(),
+        );
+    }
     check!(took <= BOUND_MS, "{name} took {took} ms to stop");
     ends_with_its_shutdown(name, "volume", &all.journal(vm)?)?;
     if vm.shares {

@@ -1,6 +1,8 @@
 //! A guest under QEMU; ended with the test.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -56,6 +58,23 @@ impl Machine {
         let status = self.wait("still runs", |guest| guest.child.try_wait().unwrap());
         assert!(status.success(), "{status}");
     }
+}
+
+impl Machine {
+    /// Of a guest that was given [`serve_qmp`].
+    pub fn press_the_power_button(&self) {
+        let mut qmp = UnixStream::connect(self.dir.path().join("qmp")).unwrap();
+        let commands = b"{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"system_powerdown\"}\n";
+        qmp.write_all(commands).unwrap();
+        qmp.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let _ = qmp.read_to_end(&mut Vec::new());
+    }
+}
+
+/// Has QEMU take commands.
+pub fn serve_qmp(qemu: &mut Command, dir: &Path) {
+    let socket = dir.join("qmp").display().to_string();
+    qemu.args(["-qmp", &format!("unix:{socket},server=on,wait=off")]);
 }
 
 impl Drop for Machine {
