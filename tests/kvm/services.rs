@@ -28,8 +28,8 @@ pub fn see_tmp(host: &KvmHost, below: &str) -> Outcome {
     Ok(())
 }
 
-/// A package below `/tmp` is installed with a warning, and its start is refused in words; the
-/// drop-ins are not there yet.
+/// A package below `/tmp` is installed with a warning, and its start is refused in words; drop-ins
+/// of an earlier test are taken away.
 pub fn what_units_do_not_see_is_told(
     suite: &Suite,
     host: &KvmHost,
@@ -40,6 +40,7 @@ pub fn what_units_do_not_see_is_told(
         println!("skipped: a package that units do not see: {package} is not below /tmp");
         return Ok(());
     }
+    host.run("rm -f /run/systemd/system/microvm*/tests.conf; systemctl daemon-reload")?;
     let microvm = suite.microvm();
     let told = "has a `/tmp` of its own";
     for (line, code) in [
