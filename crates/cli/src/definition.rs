@@ -1,6 +1,7 @@
 //! From a reference to checked definitions: finds the source, reads its file, checks it.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use backend::refused::Refusal;
 use spec::Vm;
@@ -215,14 +216,16 @@ pub fn own_arch() -> spec::vm::Arch {
     }
 }
 
+/// Asked once: a host may declare a thousand VMs.
 fn host_defaults() -> HostDefaults {
-    HostDefaults {
+    static HERE: OnceLock<HostDefaults> = OnceLock::new();
+    *HERE.get_or_init(|| HostDefaults {
         arch: own_arch(),
         mem_mib: host::probe::memory_mib(Path::new("/proc")),
         cpus: std::thread::available_parallelism()
             .ok()
             .and_then(|n| u32::try_from(n.get()).ok()),
-    }
+    })
 }
 
 fn file_in(directory: &Path, shown: &Path) -> Result<PathBuf> {
