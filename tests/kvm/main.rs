@@ -61,7 +61,8 @@ fn main() {
     // Last: it starts the KVM host again.
     let why = ["busybox", "skopeo", "umoci"]
         .into_iter()
-        .find_map(harness::host::lacks);
+        .find_map(harness::host::lacks)
+        .or_else(fleet::unasked);
     trials.push(host_trial(
         "eight_vms_at_once",
         qemu.or(why),

@@ -8,7 +8,7 @@ use super::boots::All;
 use super::{STATE, Vm};
 
 /// How many stops are to be seen; without it each VM is stopped once.
-const STOPS: &str = "MICROVM_STOPS";
+pub const STOPS: &str = "MICROVM_STOPS";
 
 /// Longest that what served a VM may go on after it.
 const DAEMONS: Duration = Duration::from_secs(5);
