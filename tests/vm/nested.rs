@@ -5,10 +5,21 @@ use harness::{Fleet, Outcome, check, host};
 /// With QEMU and alioth, which every such host has; `microvm run microvm#vm` by hand tries all.
 const HYPERVISORS: [&str; 2] = ["qemu", "alioth"];
 
+/// The emulated SVM of QEMU 7.2 now and then crashes the host that uses it.
+const ATTEMPTS: u32 = 2;
+
 pub fn answers_and_stops(fleet: &Fleet) -> Outcome {
-    let mut microvm = fleet.microvm();
-    microvm.args(["run", "microvm#vm", "--", "--smoke", "--hypervisors"]);
-    let printed = host::output(microvm.arg(HYPERVISORS.join(",")))?;
+    let mut attempt = 1;
+    let printed = loop {
+        let mut microvm = fleet.microvm();
+        microvm.args(["run", "microvm#vm", "--", "--smoke", "--hypervisors"]);
+        match host::output(microvm.arg(HYPERVISORS.join(","))) {
+            Ok(printed) => break printed,
+            Err(failure) if attempt == ATTEMPTS => return Err(failure),
+            Err(failure) => println!("attempt {attempt} of {ATTEMPTS}: {failure}"),
+        }
+        attempt += 1;
+    };
     println!("{printed}");
     let rows: Vec<Vec<&str>> = printed
         .lines()
