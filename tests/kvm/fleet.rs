@@ -71,8 +71,8 @@ fn definitions(vms: &[Vm], host: &KvmHost) -> Outcome<String> {
     Ok(each.collect())
 }
 
-/// The emulated SVM of QEMU 7.2 does not bear eight guests at once for long: about every other run
-/// ends with a panic of the KVM host, on entry to its exception handler.
+/// Eight guests at once have made the KVM host panic, on entry to its exception handler, in the last
+/// two runs of two, after several that passed; the cause is not known.
 pub fn unasked() -> Option<String> {
     let asked = std::env::var_os(stops::STOPS).is_some();
     (!asked).then(|| {
