@@ -8,7 +8,7 @@ use crate::hypervisors::Hypervisor;
 use crate::suite::Suite;
 
 /// How many KVM hosts a run may take. The emulation now and then locks up the host that uses
-/// KVM, which says nothing about the program under test.
+/// KVM.
 const HOSTS: u32 = 3;
 
 /// One suite at a time, with its KVM host.
@@ -26,7 +26,7 @@ impl Hosts {
         }
     }
 
-    /// Runs a test, once more on another KVM host where it failed and its own no longer answers.
+    /// Runs a test, again on another KVM host where it failed and its own no longer answers.
     pub fn run(&self, name: &str, test: impl Fn(&Suite) -> Outcome) -> Outcome {
         loop {
             let (number, suite) = self.current();

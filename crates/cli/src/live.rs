@@ -84,7 +84,7 @@ impl Which {
         for name in fleet.names()? {
             let member = fleet.member(&name)?;
             if member.runs {
-                let runner = Runner::open(member.in_use().path())?;
+                let runner = Runner::in_directory(member.in_use().path(), &member.dir)?;
                 found.push((member.dir, runner.control()));
             }
         }

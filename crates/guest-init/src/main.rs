@@ -1,8 +1,9 @@
-//! PID 1 of the initrd: loads modules, mounts the guest's root, volumes and shares, and becomes
-//! the guest's own init. As `/shutdown` of `/run/initramfs` it unmounts what systemd could not,
-//! and leaves the VM as its hypervisor needs it. As `microvm-agent` it waits to be asked for a
-//! power-off, where the hypervisor cannot ask or the guest would not hear. As `microvm-exec` it runs commands for the host. In a guest that has no init, as most made from a
-//! container image, it stays as `microvm-init`.
+//! PID 1 of the initrd: loads modules, mounts the guest's root, volumes and shares, and becomes the
+//! guest's own init. As `/shutdown` of `/run/initramfs` it unmounts what systemd could not, and
+//! leaves the VM as its hypervisor needs it. As `microvm-agent` it waits to be asked for a
+//! power-off, where the hypervisor cannot ask or the guest would not hear. As `microvm-exec` it runs
+//! commands for the host. In a guest that has no init, as most made from a container image, it
+//! stays as `microvm-init`.
 //!
 //! Starts no other service.
 

@@ -14,19 +14,13 @@ use crate::places::Places;
 
 const TEMPLATE: &str = include_str!("../../../../examples/nested.toml");
 
-/// Those that run on Linux, each with a number of its own for addresses.
-const HYPERVISORS: [Hypervisor; 7] = [
-    Hypervisor::Qemu,
-    Hypervisor::Firecracker,
-    Hypervisor::CloudHypervisor,
-    Hypervisor::Crosvm,
-    Hypervisor::Kvmtool,
-    Hypervisor::Stratovirt,
-    Hypervisor::Alioth,
-];
+/// Those that run on Linux; the place of each is its number in addresses.
+fn hypervisors() -> impl Iterator<Item = Hypervisor> {
+    let all = Hypervisor::ALL.into_iter();
+    all.filter(|hypervisor| *hypervisor != Hypervisor::Vfkit)
+}
 
 /// One VM, before it is built.
-#[derive(Clone)]
 struct Guest {
     hypervisor: Hypervisor,
     number: usize,
@@ -48,7 +42,7 @@ pub struct Built {
 impl Guests {
     /// All that are found, or those that are wanted, which must be.
     pub fn find(wanted: &[String], places: &Places) -> Result<Self> {
-        let known: Vec<&str> = HYPERVISORS.iter().map(|one| one.as_str()).collect();
+        let known: Vec<&str> = hypervisors().map(|one| one.as_str()).collect();
         if let Some(name) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
             return Err(Error::new(
                 Kind::Usage,
@@ -60,7 +54,7 @@ impl Guests {
         }
         let host = Host::here(places.cache.clone());
         let (mut found, mut left_out) = (Vec::new(), Vec::new());
-        for (number, hypervisor) in HYPERVISORS.into_iter().enumerate() {
+        for (number, hypervisor) in hypervisors().enumerate() {
             let is_wanted = wanted.iter().any(|name| name == hypervisor.as_str());
             if !wanted.is_empty() && !is_wanted {
                 continue;

@@ -93,6 +93,9 @@ fn size(vm: &mut Table, processor: &Processor, shape: &Shape) {
     let number = |it: u64| Value::Integer(i64::try_from(it).unwrap_or(i64::MAX));
     vm.insert("vcpu".to_owned(), number(vcpu));
     vm.insert("mem".to_owned(), number(mem));
+    let params = processor.kernel_params().iter().copied();
+    let params = params.map(Value::from).collect();
+    vm.insert("kernelParams".to_owned(), Value::Array(params));
     if let Some(cpu) = processor.cpu() {
         vm.insert("cpu".to_owned(), cpu.into());
     }

@@ -42,6 +42,17 @@ impl Processor {
         }
     }
 
+    /// What its kernel has to be told of emulation: the clocks of its processors are in step, and one
+    /// that ticks of itself goes on where an interrupt is lost.
+    pub fn kernel_params(&self) -> &'static [&'static str] {
+        match self {
+            Self::Hardware { .. } => &[],
+            Self::Emulated { .. } => {
+                &["mitigations=off", "tsc=reliable", "nohz=off", "highres=off"]
+            }
+        }
+    }
+
     /// The module that KVM needs in it.
     pub fn module(&self) -> &'static str {
         match self {

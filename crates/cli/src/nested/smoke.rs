@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::Ordering;
@@ -36,11 +37,8 @@ pub fn free_port() -> Result<u16> {
     Ok(port().or_kind(Kind::Busy)?.port())
 }
 
-/// What was seen of one VM.
-struct Seen {
-    /// From its start to its SSH.
-    seconds: f64,
-}
+/// Seconds of each VM from its start to its SSH.
+type Seen = BTreeMap<&'static str, f64>;
 
 /// Runs it in a directory that is gone afterwards.
 pub fn run(package: &Path, port: u16, guests: &[Built]) -> Result<ExitCode> {
@@ -68,9 +66,9 @@ pub fn run(package: &Path, port: u16, guests: &[Built]) -> Result<ExitCode> {
 }
 
 /// Waits for each to let somebody in.
-fn watch(outer: &mut Outer, ssh: &Ssh, guests: &[Built]) -> Result<BTreeMap<&'static str, Seen>> {
+fn watch(outer: &mut Outer, ssh: &Ssh, guests: &[Built]) -> Result<Seen> {
     let start = Instant::now();
-    let mut seen = BTreeMap::new();
+    let mut seen = Seen::new();
     while seen.len() < guests.len() && start.elapsed() < ALL {
         for guest in guests {
             let name = guest.name();
@@ -78,10 +76,13 @@ fn watch(outer: &mut Outer, ssh: &Ssh, guests: &[Built]) -> Result<BTreeMap<&'st
             if seen.contains_key(name) || !ssh.greets(name) {
                 continue;
             }
-            let seconds = since_start(ssh, name)?;
+            // A host that is busy may fail to answer: it is asked again.
+            let Ok(seconds) = since_start(ssh, name) else {
+                continue;
+            };
             if ssh.run(name, &["hostname"]).is_ok_and(|own| own == name) {
                 say(format!("`{NAME}`: `{name}` answers after {seconds:.0} s"));
-                seen.insert(name, Seen { seconds });
+                seen.insert(name, seconds);
             }
         }
         std::thread::sleep(PAUSE);
@@ -101,16 +102,14 @@ fn since_start(ssh: &Ssh, name: &str) -> Result<f64> {
 }
 
 /// Prints the table; gives those that did not answer.
-fn print(ssh: &Ssh, guests: &[Built], seen: &BTreeMap<&'static str, Seen>) -> Vec<&'static str> {
+fn print(ssh: &Ssh, guests: &[Built], seen: &Seen) -> Vec<&'static str> {
     let memory = memory(ssh).unwrap_or_default();
     println!(
         "{:<18}  {:<10}  {:>14}  {:>18}",
         "hypervisor", "address", "seconds to SSH", "memory on the host"
     );
     for guest in guests {
-        let seconds = seen
-            .get(guest.name())
-            .map(|seen| format!("{:.0}", seen.seconds));
+        let seconds = seen.get(guest.name()).map(|it| format!("{it:.0}"));
         let resident = memory.get(guest.name()).map(|mib| format!("{mib} MiB"));
         println!(
             "{:<18}  {:<10}  {:>14}  {:>18}",
@@ -161,6 +160,8 @@ impl Outer {
             .stdin(Stdio::null())
             .stdout(file.try_clone().or_kind(Kind::Storage)?)
             .stderr(file)
+            // Ctrl-C is for this process, which stops it once.
+            .process_group(0)
             .spawn()
             .or_kind(Kind::Other)?;
         Ok(Self { child, log })
