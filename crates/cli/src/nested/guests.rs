@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use host::probe::Host;
 use spec::vm::Hypervisor;
+use toml::{Table, Value};
 
 use crate::command::listed;
 use crate::definition::{self, Definition};
@@ -108,20 +109,26 @@ impl Guests {
     }
 
     fn text(&self) -> Result<String> {
-        let mut vms = toml::Table::new();
+        let mut vms = Table::new();
         for guest in &self.found {
             let name = guest.hypervisor.as_str();
             let text = TEMPLATE
                 .replace("@hypervisor@", name)
                 .replace("@tap@", &guest.tap())
                 .replace("@mac@", &guest.mac());
-            let mut vm: toml::Table = toml::from_str(&text).or_kind(Kind::Other)?;
-            if let Some(toml::Value::Table(guest)) = vm.get_mut("guest") {
+            let mut vm: Table = toml::from_str(&text).or_kind(Kind::Other)?;
+            if let Some(Value::Table(guest)) = vm.get_mut("guest") {
                 super::outer::take_suite(guest);
+            }
+            if guest.hypervisor == Hypervisor::Crosvm {
+                // The unit's sandbox, which is around it, lets it make no namespaces of its own.
+                let args =
+                    Table::from_iter([("extraArgs".to_owned(), vec!["--disable-sandbox"].into())]);
+                vm.insert("crosvm".to_owned(), args.into());
             }
             vms.insert(name.to_owned(), vm.into());
         }
-        let file = toml::Table::from_iter([("vm".to_owned(), vms.into())]);
+        let file = Table::from_iter([("vm".to_owned(), vms.into())]);
         toml::to_string(&file).or_kind(Kind::Other)
     }
 }
@@ -159,7 +166,7 @@ impl Built {
             text,
             "\n[vms.{name}]\nflake = {package}\nautostart = true\n\n[[networks.virbr0.leases]]\n\
              mac = \"{mac}\"\naddress = \"{address}\"\nname = \"{name}\"\n",
-            package = toml::Value::String(package)
+            package = Value::String(package)
         );
     }
 }

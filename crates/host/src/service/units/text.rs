@@ -190,6 +190,7 @@ RemoveIPC=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@resources @privileged
+SystemCallFilter=seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
 SystemCallFilter=sched_setaffinity sched_setscheduler sched_setattr setpriority setrlimit mbind set_mempolicy
 SystemCallErrorNumber=EPERM
 DevicePolicy=closed
