@@ -77,6 +77,23 @@ pub fn debian_package(program: &str) -> Option<&'static str> {
     })
 }
 
+/// Writes a program of a test's by another process: one of ours that starts something meanwhile would
+/// hand on what it is written through, and a program that is open for writing cannot be run.
+#[cfg(test)]
+pub fn script(path: &Path, body: &str) {
+    use std::io::Write;
+    let mut install = std::process::Command::new("install");
+    install.args(["-m", "755", "/dev/stdin"]).arg(path);
+    let mut child = install
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("coreutils are there");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    write!(stdin, "#!/bin/sh\n{body}\n").expect("it is read");
+    drop(stdin);
+    assert!(child.wait().expect("it ends").success(), "{path:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,7 @@ pub(super) fn push(context: &Context, args: &mut Args) {
             driver: "raw",
             access: Access::ReadOnly,
             direct: false,
+            locking: Locking::Off,
         };
         disk(context, args, &node, "store");
     }
@@ -34,6 +35,25 @@ struct Node<'a> {
     driver: &'static str,
     access: Access,
     direct: bool,
+    locking: Locking,
+}
+
+/// Whether QEMU keeps others from writing to an image.
+#[derive(Clone, Copy)]
+enum Locking {
+    Auto,
+    /// Nobody writes to what is in the store; and a lock of another hypervisor's on the whole file,
+    /// as cloud-hypervisor takes one to read it, would keep QEMU from it.
+    Off,
+}
+
+impl Locking {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+        }
+    }
 }
 
 impl<'a> Node<'a> {
@@ -49,6 +69,7 @@ impl<'a> Node<'a> {
             },
             access: volume.access,
             direct: volume.direct,
+            locking: Locking::Auto,
         }
     }
 
@@ -68,6 +89,7 @@ impl<'a> Node<'a> {
                 "discard": "unmap",
                 "cache": cache,
                 "aio": aio,
+                "locking": self.locking.word(),
             },
         })
     }

@@ -235,7 +235,6 @@ fn vcpus_wait(process: &Path) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -262,8 +261,7 @@ mod tests {
     /// A crosvm whose socket somebody listens on.
     fn crosvm(dir: &Path, body: &str) -> (Crosvm, std::os::fd::OwnedFd) {
         let program = dir.join("crosvm");
-        std::fs::write(&program, format!("#!/bin/sh\n{body}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::program::script(&program, body);
         let socket = dir.join("web.sock");
         let (family, kind) = (
             rustix::net::AddressFamily::UNIX,

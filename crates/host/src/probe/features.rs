@@ -279,7 +279,6 @@ mod tests {
         let help = "Options:\n  --help            display\n\nCommands:\n  balloon           Set balloon size\n  make_rt           Enables real-time vcpu priority\n                    with `--delay-rt`\n  create_qcow2      Create Qcow2 image\n";
         assert_eq!(commands(help), ["balloon", "make_rt", "create_qcow2"]);
     }
-    use std::os::unix::fs::PermissionsExt;
 
     #[rstest::rstest]
     #[case("cloud-hypervisor v41.0", Some(Version(41, 0, 0)))]
@@ -301,8 +300,7 @@ mod tests {
 
     fn fake(dir: &Path, body: &str) -> std::path::PathBuf {
         let path = dir.join("qemu-fake");
-        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::program::script(&path, body);
         path
     }
 

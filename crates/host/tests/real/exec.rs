@@ -1,6 +1,7 @@
 //! What `microvm-run` does before and when it becomes the hypervisor.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -15,8 +16,7 @@ pub fn the_hypervisor_inherits_the_lock_its_name_and_nothing_else() {
     let state = state();
     let pre_start = "echo \"$PWD\" > began";
     let script = state.path().join("extra");
-    std::fs::write(&script, "#!/bin/sh\necho one two\n").unwrap();
-    make_executable(&script);
+    write_program(&script, "#!/bin/sh\necho one two\n");
     let body = "head -c 11 /proc/$$/cmdline; echo \" $0 $@\"; : > ready; exec sleep 60";
     let before = json!([{ "pre-start": pre_start }, { "extra-args": script }]);
     let plan = plan(state.path(), "/bin/sh", &["-c", body, "zero"], before);
@@ -77,9 +77,13 @@ fn open_files(proc: &Path) -> Vec<PathBuf> {
     targets.filter(|target| target.is_absolute()).collect()
 }
 
-fn make_executable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+/// By another process, since a program cannot be run while anybody has it open for writing.
+fn write_program(path: &Path, text: &str) {
+    let mut install = std::process::Command::new("install");
+    install.args(["-m", "755", "/dev/stdin"]).arg(path);
+    let mut child = install.stdin(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 fn drain(child: &mut Reaped) -> String {
