@@ -11,21 +11,32 @@ pub enum Guest {
     Plain,
     /// Has beside that what the table says that the hypervisor can.
     Devices,
+    /// Has two processors, and so the queues that the hypervisor gives to each; huge pages and a
+    /// macvtap interface, where it can have those.
+    Wide,
 }
 
 /// The context identifier of [`Guest::Devices`].
 pub const CID: u32 = 75;
 
+/// A credential of [`Guest::Devices`], in the KVM host.
+pub const TOKEN: &str = "/run/token";
+
+/// What the macvtap interface of [`Guest::Wide`] is attached to, and its address.
+pub const MACVTAP_LINK: &str = "wide0";
+pub const MACVTAP_MAC: &str = "02:00:00:00:4c:14";
+
 /// `mem` of the definition.
 pub const MEM_MIB: u64 = 256;
 
 impl Guest {
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Devices];
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Devices, Self::Wide];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Devices => "devices",
+            Self::Wide => "wide",
         }
     }
 
@@ -34,6 +45,7 @@ impl Guest {
         match self {
             Self::Plain => "10.75.0.2",
             Self::Devices => "10.75.0.3",
+            Self::Wide => "10.75.0.4",
         }
     }
 
@@ -41,6 +53,7 @@ impl Guest {
         match self {
             Self::Plain => "02",
             Self::Devices => "03",
+            Self::Wide => "04",
         }
     }
 }
@@ -51,8 +64,11 @@ pub fn text(hypervisor: &Hypervisor) -> String {
         let devices = match guest {
             Guest::Plain => String::new(),
             Guest::Devices => devices(hypervisor),
+            Guest::Wide => wide(hypervisor),
         };
         GUEST
+            .replace("@more-interfaces@", &more_interfaces(hypervisor, guest))
+            .replace("@more-volumes@", more_volumes(guest))
             .replace("@hypervisor@", &hypervisor.name)
             .replace("@name@", guest.name())
             .replace("@number@", guest.number())
@@ -78,7 +94,39 @@ fn devices(hypervisor: &Hypervisor) -> String {
     if hypervisor.has("vsock") {
         lines += &format!("vsock.cid = {CID}\n");
     }
+    if hypervisor.has("credentials for the guest") {
+        lines += &format!("credentialFiles.token = \"{TOKEN}\"\n");
+    }
+    lines += "writableStoreOverlay = \"/overlay\"\n";
     lines
+}
+
+fn more_volumes(guest: Guest) -> &'static str {
+    match guest {
+        Guest::Devices => {
+            ", { image = \"overlay.img\", mountPoint = \"/overlay\", size = 64, fsType = \"ext4\" }"
+        }
+        Guest::Plain | Guest::Wide => "",
+    }
+}
+
+fn wide(hypervisor: &Hypervisor) -> String {
+    let mut lines = "vcpu = 2\n".to_owned();
+    if hypervisor.has("huge pages") {
+        lines += "hugepageMem = true\n";
+    }
+    lines
+}
+
+fn more_interfaces(hypervisor: &Hypervisor, guest: Guest) -> String {
+    if guest != Guest::Wide || !hypervisor.has("macvtap interfaces") {
+        return String::new();
+    }
+    format!(
+        ", {{ type = \"macvtap\", id = \"mv-{}\", mac = \"{MACVTAP_MAC}\", \
+         macvtap = {{ link = \"{MACVTAP_LINK}\", mode = \"bridge\" }} }}",
+        guest.name()
+    )
 }
 
 /// How it shares a directory, if it can.

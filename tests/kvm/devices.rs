@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harness::nested::{By, PATIENCE};
 use harness::{KvmHost, Nested, Outcome, check};
 
-use crate::definition::{CID, Guest, MEM_MIB, share};
+use crate::definition::{CID, Guest, MEM_MIB, TOKEN, share};
 use crate::hypervisors::Hypervisor;
 use crate::suite::{self, Suite};
 
@@ -16,9 +16,17 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     suite::prepare(
         host,
         &place,
-        "mkdir -p shared && echo of the host > shared/from-host",
+        &format!(
+            "mkdir -p shared && echo of the host > shared/from-host && \
+             (umask 077; echo only for the guest > {TOKEN})"
+        ),
     )?;
     let (mut guest, _) = suite.boot(&place, By::Run)?;
+    if hypervisor.has("credentials for the guest") {
+        let token = guest.ssh("cat /run/credentials/@system/token")?;
+        check!(token == "only for the guest", "the credential is `{token}`");
+    }
+    overlay(&guest)?;
     if share(hypervisor).is_some() {
         shared(host, &guest)?;
     }
@@ -37,6 +45,16 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     let _ = guest.ssh("systemctl poweroff");
     guest.ends()?;
     suite::no_socket_is_left(host, &place)
+}
+
+/// Changes to the guest's own files are on the volume for them.
+fn overlay(guest: &Nested<'_>) -> Outcome {
+    let found = guest.ssh(
+        "findmnt -no FSTYPE /overlay; echo changed > /etc/changed; sync; \
+         find /overlay -name changed -type f | wc -l",
+    )?;
+    check!(found == "ext4\n1", "the overlay's volume has `{found}`");
+    Ok(())
 }
 
 fn shared(host: &KvmHost, guest: &Nested<'_>) -> Outcome {

@@ -16,6 +16,7 @@ mod refusals;
 mod services;
 mod suite;
 mod tiny;
+mod wide;
 
 use std::sync::Arc;
 
@@ -28,10 +29,11 @@ use suite::Suite;
 
 type Test = fn(&Suite, &Hypervisor) -> Outcome;
 
-/// Alternating between the two guests, of which each runs once at a time.
-const TESTS: [(&str, Test); 3] = [
+/// Alternating between the guests, of which each runs once at a time.
+const TESTS: [(&str, Test); 4] = [
     ("keeps_its_volume_and_survives_crashes", life::everything),
     ("has_the_devices_of_the_table", devices::everything),
+    ("has_queues_huge_pages_and_macvtap", wide::everything),
     ("says_what_is_wrong_with_kvm", refusals::everything),
 ];
 

@@ -25,7 +25,7 @@ pub struct Suite {
     programs: Vec<PathBuf>,
     host: OnceLock<Result<KvmHost, String>>,
     fleets: Mutex<BTreeMap<String, Arc<Fleet>>>,
-    running: [Mutex<()>; 2],
+    running: [Mutex<()>; Guest::ALL.len()],
     marker: Mutex<Option<(String, String)>>,
 }
 
@@ -154,7 +154,7 @@ impl Suite {
     }
 
     /// Waits until nobody else runs a guest.
-    pub fn alone(&self) -> [MutexGuard<'_, ()>; 2] {
+    pub fn alone(&self) -> [MutexGuard<'_, ()>; Guest::ALL.len()] {
         Guest::ALL.map(|guest| self.turn(guest))
     }
 

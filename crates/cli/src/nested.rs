@@ -37,7 +37,7 @@ struct Options {
     #[arg(long)]
     smoke: bool,
 
-    /// Processors [default: 4, or as many as this host has]
+    /// Processors [default: 4, or as many as this host has; 1 where they are emulated]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=255))]
     vcpu: Option<u32>,
 

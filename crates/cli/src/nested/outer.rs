@@ -86,9 +86,10 @@ fn debian_suite(os: &str) -> Option<&str> {
 }
 
 fn size(vm: &mut Table, processor: &Processor, shape: &Shape) {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let own = host::probe::memory_mib(Path::new("/proc")).unwrap_or(u64::MAX);
-    let vcpu = shape.vcpu.map_or(cpus.min(4) as u64, u64::from);
+    let vcpu = shape
+        .vcpu
+        .map_or_else(|| processor.default_vcpu(), u64::from);
     let mem = shape.mem.unwrap_or((own / 2).clamp(2048, 8192));
     let number = |it: u64| Value::Integer(i64::try_from(it).unwrap_or(i64::MAX));
     vm.insert("vcpu".to_owned(), number(vcpu));

@@ -42,6 +42,16 @@ impl Processor {
         }
     }
 
+    /// How many it has, unless that is chosen: of emulated ones only one, for with two and eight guests
+    /// at once QEMU 7.2's panicked; and each would want a processor of the host.
+    pub fn default_vcpu(&self) -> u64 {
+        let own = || std::thread::available_parallelism().map_or(1, usize::from);
+        match self {
+            Self::Hardware { .. } => own().min(4) as u64,
+            Self::Emulated { .. } => 1,
+        }
+    }
+
     /// What its kernel has to be told of emulation: the clocks of its processors are in step, and one
     /// that ticks of itself goes on where an interrupt is lost.
     pub fn kernel_params(&self) -> &'static [&'static str] {
