@@ -12,6 +12,7 @@ mod hosts;
 mod hypervisors;
 mod life;
 mod network;
+mod power;
 mod refusals;
 mod services;
 mod suite;
@@ -30,10 +31,11 @@ use suite::Suite;
 type Test = fn(&Suite, &Hypervisor) -> Outcome;
 
 /// Alternating between the guests, of which each runs once at a time.
-const TESTS: [(&str, Test); 4] = [
+const TESTS: [(&str, Test); 5] = [
     ("keeps_its_volume_and_survives_crashes", life::everything),
     ("has_the_devices_of_the_table", devices::everything),
     ("has_queues_huge_pages_and_macvtap", wide::everything),
+    ("has_what_it_stored_after_a_power_cut", power::is_cut),
     ("says_what_is_wrong_with_kvm", refusals::everything),
 ];
 

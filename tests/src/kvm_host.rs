@@ -47,8 +47,18 @@ impl KvmHost {
     pub fn reboot(&self) -> Outcome {
         // The connection may end before the command does.
         let _ = self.run("systemctl reboot");
+        self.start_again()
+    }
+
+    /// Ends it as a power cut does, with what its kernel had not written yet, and starts it again.
+    pub fn cut_power(&self) -> Outcome {
+        let _ = self.run("echo b > /proc/sysrq-trigger");
+        self.start_again()
+    }
+
+    /// Its runner ends with it.
+    fn start_again(&self) -> Outcome {
         self.ssh.forget(KVM_HOST);
-        // Its runner ends with it.
         self.guest().wait(REBOOT)?;
         let started = self.fleet.run("host")?;
         *self.guest() = started;

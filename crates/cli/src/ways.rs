@@ -61,10 +61,10 @@ impl Guest {
         })
     }
 
-    /// Where guest-init takes commands; `None` where it cannot be reached.
-    pub fn commands(&self) -> Option<Target> {
+    /// Where guest-init takes commands; `None` without vsock, an error where it does not answer.
+    pub fn commands(&self) -> Option<std::io::Result<Target>> {
         let target = self.vsock(host::guest_exec::PORT)?;
-        target.connect_as_root().is_ok().then_some(target)
+        Some(target.connect_as_root().map(|_| target))
     }
 
     /// Whether the guest is there, by its own word or that of its sshd; `None` where it has no way
@@ -98,7 +98,7 @@ impl Guest {
     pub fn ssh(&self, user: &str, terminal: bool, command: &[String]) -> Result<ExitCode> {
         let way = self.ssh_way().ok_or_else(|| self.no_way_in())?;
         let mut ssh = ssh_command(&way)?;
-        let commands = self.commands();
+        let commands = self.commands().and_then(std::io::Result::ok);
         let lent = commands
             .as_ref()
             .and_then(|target| session_key::Lent::new(target, user));

@@ -29,13 +29,21 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let name = host::fleet::name(&self.name)?;
         let guest = Guest::find(&self.state.open()?, &name)?;
-        if let Some(target) = guest.commands() {
-            let code = host::guest_exec::run(&target, &self.command, self.terminal)?;
-            return Ok(ExitCode::from(code));
-        }
+        let unreached = match guest.commands() {
+            Some(Ok(target)) => {
+                let code = host::guest_exec::run(&target, &self.command, self.terminal)?;
+                return Ok(ExitCode::from(code));
+            }
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
         // The shell that sshd starts takes the words apart again.
         let words: Vec<String> = self.command.iter().map(|word| quoted(word)).collect();
-        guest.ssh("root", self.terminal, &words)
+        let by_ssh = guest.ssh("root", self.terminal, &words);
+        by_ssh.map_err(|failure| match unreached {
+            Some(error) => failure.hint(format!("guest-init does not answer over vsock: {error}")),
+            None => failure,
+        })
     }
 }
 
