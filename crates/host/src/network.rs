@@ -12,6 +12,7 @@ pub mod cidr;
 pub mod definition;
 mod dnsmasq;
 mod error;
+mod firewalld;
 mod guests;
 mod keeper;
 mod lease_file;
@@ -103,6 +104,7 @@ impl Networks {
         fault::point();
         self.attach_all(&network)?;
         resolved::tell(&self.run(), &network);
+        firewalld::admit(&self.run(), name);
         fault::point();
         records::write(&self.settled(name), &network)
     }
@@ -110,6 +112,7 @@ impl Networks {
     /// Takes a network down, and leaves nothing of it but what is recorded.
     pub fn take_down(&self, name: &str) -> Result<(), Error> {
         let _lock = self.lock()?;
+        firewalld::forget(&self.run(), name);
         fault::point();
         self.interfaces().delete(name)?;
         fault::point();
