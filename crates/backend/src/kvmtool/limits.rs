@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use spec::Vm;
-use spec::vm::{Access, InterfaceKind, SecurityModel, ShareProto, StoreKind};
+use spec::vm::{Access, Arch, InterfaceKind, Kernel, SecurityModel, ShareProto, StoreKind};
 
 use crate::refused::{Reason, Refusal, limit};
 
@@ -21,11 +21,23 @@ pub(super) fn limits(vm: &Vm) -> Vec<Refusal> {
     limits.extend(user_networks(vm));
     limits.extend(interface_ids(vm));
     limits.extend(socket(vm));
+    limits.extend(processors(vm));
     if vm.memory.hugepages && !vm.memory.mem_mib.is_multiple_of(HUGE_MIB) {
         let message = "Memory in huge pages is a multiple of 2 MiB";
         limits.push(limit("mem", vm.memory.mem_mib, message));
     }
     limits
+}
+
+/// It tells of processors in an MP table alone, which Debian's cloud kernels do not read
+/// (CONFIG_X86_MPPARSE is not set in 6.1 and 6.12).
+fn processors(vm: &Vm) -> Option<Refusal> {
+    let is_blind = vm.boot.kernel == Kernel::Cloud && vm.arch == Arch::X86_64;
+    (is_blind && vm.vcpu.get() > 1).then(|| {
+        let message = "Debian's cloud kernel finds one of kvmtool's processors; `generic`, which is \
+                       taken where `kernel` is not set, finds all";
+        limit("kernel", "cloud", message)
+    })
 }
 
 fn disks(vm: &Vm) -> Vec<Refusal> {

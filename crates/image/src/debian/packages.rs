@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use spec::Vm;
-use spec::vm::{Arch, Device, Kernel, RootShare, ShareProto, StoreKind};
+use spec::vm::{Arch, Device, Hypervisor, Kernel, RootShare, ShareProto, StoreKind};
 
 /// What a guest has beside Debian's essential and required packages.
 ///
@@ -36,7 +36,8 @@ pub(crate) enum Flavour {
 impl Flavour {
     /// The flavour that a VM asks for; `None` where its kernel is a path.
     ///
-    /// The cloud kernel has no 9p, no USB and no graphics, and drivers for virtual devices only.
+    /// The cloud kernel has no 9p, no USB and no graphics, drivers for virtual devices only, and does
+    /// not read MP tables, by which kvmtool tells of processors.
     pub(crate) fn of(vm: &Vm) -> Option<Self> {
         match vm.boot.kernel {
             Kernel::Path(_) => None,
@@ -60,7 +61,9 @@ fn needs_generic(vm: &Vm) -> bool {
     let ninep = |share: &spec::vm::Share| matches!(share.proto, ShareProto::NineP { .. });
     let passed_through =
         |device: &Device| matches!(device, Device::Usb { .. } | Device::Pci { .. });
+    let has_mp_table = vm.hypervisor == Hypervisor::Kvmtool && vm.arch == Arch::X86_64;
     vm.store.kind == StoreKind::Share(RootShare::NineP)
+        || (has_mp_table && vm.vcpu.get() > 1)
         || vm.shares.iter().any(ninep)
         || vm.devices.iter().any(passed_through)
         || vm.graphics.is_some()
