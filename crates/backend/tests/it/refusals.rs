@@ -7,7 +7,8 @@ use rstest::rstest;
 use spec::Vm;
 use spec::vm::{
     Arch, Balloon, Device, From, Graphics, GraphicsBackend, Hotplug, Hypervisor, InterfaceKind,
-    PcieRootPort, Proto, QemuDevice, QemuMachine, RootShare, SecurityModel, StoreKind, Vulkan,
+    Kernel, PcieRootPort, Proto, QemuDevice, QemuMachine, RootShare, SecurityModel, StoreKind,
+    Vulkan,
 };
 
 use crate::sample;
@@ -212,4 +213,28 @@ fn a_command_line_that_the_kernel_would_cut() {
     vm.boot.kernel_params.push("x".repeat(2048));
     let refused = Plan::new(&vm, &sample::guest(), &sample::facts()).unwrap_err();
     insta::assert_snapshot!(refused);
+}
+
+#[rstest]
+#[case(1, Kernel::Cloud, Arch::X86_64, false)]
+#[case(2, Kernel::Cloud, Arch::X86_64, true)]
+#[case(2, Kernel::Auto, Arch::X86_64, false)]
+#[case(2, Kernel::Cloud, Arch::Aarch64, false)]
+fn kvmtool_wants_a_kernel_that_finds_its_processors(
+    #[case] vcpu: u32,
+    #[case] kernel: Kernel,
+    #[case] arch: Arch,
+    #[case] is_refused: bool,
+) {
+    let refused = only(|vm| {
+        vm.hypervisor = Hypervisor::Kvmtool;
+        vm.vcpu = vcpu.try_into().unwrap();
+        vm.boot.kernel = kernel;
+        vm.arch = arch;
+    });
+    assert_eq!(
+        refused.contains("`kernel` = `cloud`"),
+        is_refused,
+        "{refused}"
+    );
 }
