@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BIN = target/release/microvm
 
-.PHONY: run test test-nixpkgs bench build deps test-deps install fmt clean
+.PHONY: run test test-nixpkgs bench build deps test-deps install uninstall fmt clean
 
 run: build ## Build, and boot the example guest on the best hypervisor at hand
 	mkdir -p target/run
@@ -29,8 +29,18 @@ bench: build test-deps
 	$(CARGO) run --release --locked -p tests --bin bench
 
 PREFIX ?= /usr/local
-install: build
+install: $(BIN) ## The program, its manual pages, completions of bash, zsh and fish
 	install -Dm755 $(BIN) $(DESTDIR)$(PREFIX)/bin/microvm
+	$(BIN) generate $(DESTDIR)$(PREFIX)
+
+# So that `sudo make install` takes what `make build` made, and builds nothing as root.
+$(BIN):
+	$(MAKE) build
+
+uninstall:
+	cd $(DESTDIR)$(PREFIX) && rm -f bin/microvm share/man/man1/microvm.1 share/man/man1/microvm-*.1 \
+	    share/bash-completion/completions/microvm share/zsh/site-functions/_microvm \
+	    share/fish/vendor_completions.d/microvm.fish
 
 fmt:
 	$(CARGO) fmt --all

@@ -214,3 +214,41 @@ fn git_sources() {
     assert_eq!(code, Some(4));
     assert!(said.contains("absent"), "{said}");
 }
+
+/// A package of the program has a page for each command that help shows, and completions that the
+/// shell takes.
+#[test]
+fn pages_and_completions_are_written() {
+    let shell = Shell::new();
+    assert_eq!(
+        shell.run("generate usr"),
+        "$ microvm generate usr\nexit 0\n"
+    );
+    let share = shell.path().join("usr/share");
+    let help = String::from_utf8(shell.output("--help").stdout).expect("it is UTF-8");
+    let listed = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty());
+    let names: Vec<&str> = listed
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty() && *name != "help")
+        .collect();
+    assert!(names.contains(&"run"), "{help}");
+    for name in &names {
+        let page = share.join(format!("man/man1/microvm-{name}.1"));
+        let text = std::fs::read_to_string(&page).expect("each has a page");
+        assert!(text.contains(".SH SYNOPSIS"), "{text}");
+    }
+    assert!(!share.join("man/man1/microvm-receive.1").exists());
+    let complete = "set -e; . \"$0\"; COMP_WORDS=(microvm ch); COMP_CWORD=1; \
+                    _microvm microvm ch microvm; echo \"${COMPREPLY[*]}\"";
+    let completions = share.join("bash-completion/completions/microvm");
+    let bash = Command::new("bash")
+        .args(["-c", complete])
+        .arg(&completions)
+        .output();
+    let completed = String::from_utf8(bash.expect("bash is there").stdout).expect("it is UTF-8");
+    assert_eq!(completed.trim(), "check");
+}

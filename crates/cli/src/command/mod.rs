@@ -11,6 +11,7 @@ mod deploy;
 mod doctor;
 mod exec;
 mod gc;
+mod generate;
 mod host;
 mod hypervisors;
 mod init;
@@ -98,6 +99,8 @@ enum Command {
     Balloon(balloon::Args),
     Registry(registry::Args),
     Gc(gc::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
     Options(options::Args),
     Schema(schema::Args),
     Hypervisors(hypervisors::Args),
@@ -169,6 +172,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Balloon(args) => args.run(),
         Command::Registry(args) => args.run(),
         Command::Gc(args) => args.run(),
+        Command::Generate(args) => args.run(),
         Command::Options(args) => args.run(),
         Command::Schema(args) => args.run(),
         Command::Hypervisors(args) => args.run(),
