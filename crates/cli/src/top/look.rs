@@ -85,7 +85,11 @@ impl Looker {
             return Row::of(vm, Doing::Broken);
         }
         let Some(pid) = vm.pid.filter(|_| vm.runs) else {
-            let doing = if vm.runs { Doing::Running } else { Doing::Stopped };
+            let doing = if vm.runs {
+                Doing::Running
+            } else {
+                Doing::Stopped
+            };
             return Row::of(vm, doing);
         };
         let run = (vm.dir.clone(), pid);

@@ -1,6 +1,6 @@
 //! Which VMs there are: those installed on the host, and those that `microvm run` runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use backend::control::Control;
@@ -63,9 +63,9 @@ impl Finder {
         for name in self.fleet.names()? {
             vms.push(self.installed(name, &before));
         }
-        let state = self.fleet.dir().to_owned();
+        let installed: HashSet<u32> = vms.iter().filter_map(|vm| vm.pid).collect();
         let elsewhere = kernel.holders().into_iter();
-        let elsewhere = elsewhere.filter(|holder| holder.dir.parent() != Some(&*state));
+        let elsewhere = elsewhere.filter(|holder| !installed.contains(&holder.pid));
         for holder in elsewhere.filter(Self::holds) {
             vms.push(self.run(holder, &before));
         }

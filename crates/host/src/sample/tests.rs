@@ -8,8 +8,10 @@ use super::{Disk, Figures, Kernel, Rates, Traffic, rates};
 
 const STAT: &str = "42 (microvm@a) (b c) S 1 42 42 0 -1 4194560 1 0 0 0 250 50 7 7 20 0 9 0 12345 \
                     99 11 18446744073709551615 1 1";
-const STATUS: &str = "Name:\tmicrovm@a\nVmRSS:\t  204800 kB\nRssAnon:\t 1 kB\nHugetlbPages:\t   2048 kB\n";
-const IO: &str = "rchar: 9\nwchar: 9\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 0\n";
+const STATUS: &str =
+    "Name:\tmicrovm@a\nVmRSS:\t  204800 kB\nRssAnon:\t 1 kB\nHugetlbPages:\t   2048 kB\n";
+const IO: &str =
+    "rchar: 9\nwchar: 9\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 0\n";
 
 fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
@@ -76,13 +78,23 @@ fn the_host_has_memory_and_a_start() {
 fn traffic_is_the_guests() {
     let (root, kernel) = kernel();
     for id in ["tap0", "macvtap0"] {
-        write(root.path(), &format!("sys/class/net/{id}/statistics/rx_bytes"), "100\n");
-        write(root.path(), &format!("sys/class/net/{id}/statistics/tx_bytes"), "7\n");
+        write(
+            root.path(),
+            &format!("sys/class/net/{id}/statistics/rx_bytes"),
+            "100\n",
+        );
+        write(
+            root.path(),
+            &format!("sys/class/net/{id}/statistics/tx_bytes"),
+            "7\n",
+        );
     }
     write(root.path(), "sys/class/net/tap0/tun_flags", "0x1002\n");
     let of = |ids: &[&str]| {
         let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
-        kernel.traffic(&ids).map(|t| (t.received_bytes, t.sent_bytes))
+        kernel
+            .traffic(&ids)
+            .map(|t| (t.received_bytes, t.sent_bytes))
     };
     assert_eq!(of(&["tap0"]), Some((7, 100)));
     assert_eq!(of(&["macvtap0"]), Some((100, 7)));
@@ -106,7 +118,10 @@ fn holders_are_found_by_the_lock_they_have_open() {
     open(45, 200, "/srv/vms/gone.lock (deleted)");
     open(46, 200, "/srv/vms/.microvm/run/web:hypervisor.lock");
     let found = kernel.holders();
-    let found: Vec<_> = found.iter().map(|h| (h.pid, &*h.vm, h.dir.to_str())).collect();
+    let found: Vec<_> = found
+        .iter()
+        .map(|h| (h.pid, &*h.vm, h.dir.to_str()))
+        .collect();
     assert_eq!(
         found,
         [(43, "db", Some("/home/me")), (42, "web", Some("/srv/vms"))]
@@ -146,5 +161,8 @@ fn rates_are_of_one_process() {
     assert_eq!((anew.received, anew.disk_read), (None, Some(1000)));
     let restarted = look(4, 3000, 6);
     assert_eq!(between((&old, None), (&restarted, None)), Rates::default());
-    assert_eq!(rates((&old, None), (&new, None), Duration::ZERO), Rates::default());
+    assert_eq!(
+        rates((&old, None), (&new, None), Duration::ZERO),
+        Rates::default()
+    );
 }
