@@ -50,7 +50,7 @@ fn summary(state: &State) -> String {
     let mut text = format!(
         "microvm top  {} {noun}, {up} up  CPU {}  memory {}",
         rows.len(),
-        percent(processor.sum()),
+        percent(processor.sum::<f64>() + 0.0),
         bytes(guests)
     );
     if let Some((total, used)) = state.seen.as_ref().and_then(|seen| seen.memory) {
