@@ -123,7 +123,7 @@ fn command(verb: Verb, row: &Row) -> Result<Command> {
     command.args(words(verb, row.place)).arg(&row.name);
     let state = match row.place {
         Place::Installed => row.dir.parent().unwrap_or(Path::new("/")),
-        Place::Run => &row.dir,
+        Place::Run | Place::Strange => &row.dir,
     };
     command.arg("--state-dir").arg(state);
     Ok(command)
@@ -133,7 +133,7 @@ fn words(verb: Verb, place: Place) -> &'static [&'static str] {
     match (verb, place) {
         (Verb::Start, _) => &["start"],
         (Verb::Stop, Place::Installed) => &["stop"],
-        (Verb::Stop, Place::Run) => &["shutdown"],
+        (Verb::Stop, Place::Run | Place::Strange) => &["shutdown"],
         (Verb::Console, _) => &["console"],
         (Verb::Logs, _) => &["logs", "--follow", "--lines", LINES],
     }

@@ -2,6 +2,7 @@
 
 use std::io::{Stdout, Write, stdout};
 
+use nix::sys::termios::{FlushArg, tcflush};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
@@ -42,6 +43,8 @@ impl Screen {
     pub fn lend<T>(&mut self, act: impl FnOnce() -> T) -> Result<T> {
         give_back();
         let done = act();
+        // What a terminal answered to a guest's console is not for us.
+        let _ = tcflush(std::io::stdin(), FlushArg::TCIFLUSH);
         take().or_kind(Kind::Other)?;
         self.forget()?;
         Ok(done)

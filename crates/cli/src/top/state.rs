@@ -111,6 +111,9 @@ fn refusal(verb: Verb, row: &Row, busy: Option<&Verb>) -> Option<String> {
         Verb::Start if is_up => format!("`{name}` runs already"),
         Verb::Stop if !is_up => format!("`{name}` does not run"),
         Verb::Console if !is_up => format!("`{name}` does not run; `s` starts it"),
+        _ if row.place == Place::Strange => {
+            format!("`{name}` is run by another user, who can stop and enter it")
+        }
         Verb::Logs if row.place == Place::Run => format!(
             "`{name}` is not installed, and has no log; its console has what it said lately"
         ),

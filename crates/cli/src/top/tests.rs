@@ -184,13 +184,27 @@ fn what_cannot_be_is_refused_with_a_reason() {
         place: Place::Run,
         ..busy("aside", "qemu")
     };
-    state.seen.as_mut().unwrap().rows.push(run);
+    let strange = Row {
+        place: Place::Strange,
+        ..busy("theirs", "qemu")
+    };
+    let rows = &mut state.seen.as_mut().unwrap().rows;
+    rows.extend([run, strange]);
     let mut said = |chosen, key| {
         state.chosen = chosen;
         assert_eq!(press(&mut state, KeyCode::Char(key)), None);
         state.message.clone().unwrap_or_default()
     };
-    insta::assert_snapshot!([said(4, 's'), said(1, 'x'), said(1, 'c'), said(5, 'l')].join("\n"));
+    insta::assert_snapshot!(
+        [
+            said(4, 's'),
+            said(1, 'x'),
+            said(1, 'c'),
+            said(5, 'l'),
+            said(6, 'x')
+        ]
+        .join("\n")
+    );
 }
 
 #[test]

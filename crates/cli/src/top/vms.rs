@@ -16,8 +16,10 @@ use crate::runner::Runner;
 pub enum Place {
     /// In the state directory of the host, which is above its own.
     Installed,
-    /// In a directory of somebody's, for as long as it runs.
+    /// In a directory of this user's, for as long as it runs.
     Run,
+    /// The same, of another user's.
+    Strange,
 }
 
 /// A VM as its files tell of it.
@@ -103,17 +105,18 @@ impl Finder {
 
     fn run(&mut self, holder: Holder, before: &Known) -> Vm {
         let (dir, name) = (holder.dir, holder.vm);
-        // Who writes a lock says where its sockets are and which program speaks to them: that is
-        // for their own user to follow.
+        // Who writes a lock says where its package and its sockets are, and which program speaks
+        // to them: that is for their own user to follow.
         let is_own = holder.uid == nix::unistd::geteuid().as_raw();
-        let package = RunLock::package(&dir, &name).unwrap_or_default();
-        let own = || Facts {
-            control: RunLock::described(&dir, &name).filter(|_| is_own),
-            ..of_layout(&package)
+        let package = RunLock::package(&dir, &name).filter(|_| is_own);
+        let read = |package: &Path| Facts {
+            control: RunLock::described(&dir, &name),
+            ..of_layout(package)
         };
+        let facts = package.map(|package| self.facts(&package, &dir, before, || read(&package)));
         Vm {
-            package: self.facts(&package, &dir, before, own),
-            place: Place::Run,
+            package: facts.unwrap_or_default(),
+            place: if is_own { Place::Run } else { Place::Strange },
             runs: true,
             pid: Some(holder.pid),
             broken: None,
