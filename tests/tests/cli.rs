@@ -153,7 +153,9 @@ fn usage() {
         "bild",
         "options nonsense",
         "options mem",
-        "gc"
+        "gc",
+        "top",
+        "top --interval 0",
     ]));
 }
 

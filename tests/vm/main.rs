@@ -7,6 +7,7 @@ mod full;
 mod lifecycle;
 mod nested;
 mod roots;
+mod top;
 
 use std::sync::Arc;
 
@@ -54,10 +55,16 @@ fn main() {
         deployed::lacks,
         &fleet,
     );
+    let top = trial(
+        "top_shows_starts_and_stops",
+        top::shows_starts_and_stops,
+        top::lacks,
+        &fleet,
+    );
     let trials = tests
         .into_iter()
         .map(|(name, test)| trial(name, test, |_| None, &fleet))
-        .chain([deployed, aarch64])
+        .chain([deployed, top, aarch64])
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Removes its directory: `exit` runs no destructors.

@@ -29,6 +29,7 @@ mod service;
 mod session_key;
 mod short;
 mod term;
+mod top;
 mod verbs;
 mod ways;
 

@@ -71,7 +71,15 @@ impl Runner {
         }
         // A host that starts the package by itself hears from it when the VM runs.
         host::service::leave_watcher(&self.package, &vm.name).or_kind(Kind::Other)?;
-        host::exec::run(&plan, self.name(), Path::new("."), extra, &mut say)?;
+        let package = std::path::absolute(&self.package).or_kind(Kind::NotFound)?;
+        host::exec::run(
+            &plan,
+            self.name(),
+            &package,
+            Path::new("."),
+            extra,
+            &mut say,
+        )?;
         unreachable!("a hypervisor took the place of this process")
     }
 

@@ -72,11 +72,12 @@ impl Error {
     }
 }
 
-/// Runs a plan in a state directory; `extra` follows the plan's own arguments. Lines for people go
+/// Runs a plan of a package in a state directory; `extra` follows the plan's own arguments. Lines for people go
 /// to `say`. Returns only where it failed.
 pub fn run(
     plan: &Plan,
     vm: &str,
+    package: &Path,
     state: &Path,
     extra: &[OsString],
     say: &mut dyn FnMut(String),
@@ -87,7 +88,7 @@ pub fn run(
     })?;
     let state = std::env::current_dir().unwrap_or_else(|_| state.to_owned());
     let mut lock = RunLock::take(&state, vm)?;
-    lock.describe(&plan.control)?;
+    lock.describe(&plan.control, package)?;
     let mut ready = Ready::default();
     for action in &plan.before {
         ready.perform(action, say)?;

@@ -128,6 +128,12 @@ impl Fleet {
                 .is_some()
     }
 
+    /// Number of its hypervisor's process; `None` where it does not run, or runs unseen.
+    pub fn pid(&self, name: &VmName) -> Option<u32> {
+        let process = || Part::Hypervisor.process(&self.own_path("run"), name);
+        RunLock::holder(&self.dir_of(name), name).or_else(|| Some(process()?.pid()))
+    }
+
     /// A place for what is not a VM's own, such as `logs`; made where it is absent.
     pub fn own(&self, what: &str) -> Result<PathBuf, Error> {
         let dir = self.own_path(what);

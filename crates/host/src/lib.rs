@@ -23,6 +23,7 @@ pub mod program;
 pub mod qmp;
 pub mod relay;
 pub mod rest;
+pub mod sample;
 pub mod service;
 pub mod socket;
 mod spawn;

@@ -46,6 +46,9 @@ fn pid_clause(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(", as process {pid}"))
 }
 
+/// Out of the way of descriptors that a hypervisor is given at fixed numbers.
+pub(crate) const FIRST_FD: i32 = 200;
+
 /// Longer than any description of a VM.
 const LONGEST: u64 = 64 * 1024;
 
@@ -86,23 +89,34 @@ impl RunLock {
         }
     }
 
-    /// Writes how the VM is spoken to, for those who know no more of it than its lock.
-    pub fn describe(&mut self, control: &Control) -> Result<(), Error> {
+    /// Writes how the VM is spoken to and which package it is of, for those who know no more of it
+    /// than its lock.
+    pub fn describe(&mut self, control: &Control, package: &Path) -> Result<(), Error> {
         let io = |source: std::io::Error| Error::Io {
             path: path_of(Path::new("."), &control.vm),
             source,
         };
-        let text = serde_json::to_string(control).map_err(|error| io(error.into()))?;
-        writeln!(self.file, "{text}").map_err(io)
+        let control = serde_json::to_string(control).map_err(|error| io(error.into()))?;
+        let package = serde_json::to_string(package).map_err(|error| io(error.into()))?;
+        writeln!(self.file, "{control}\n{package}").map_err(io)
     }
 
     /// How the VM is spoken to that runs in a state directory; `None` where none runs.
     pub fn described(state: &Path, vm: &str) -> Option<Control> {
+        serde_json::from_str(Self::text(state, vm)?.lines().nth(1)?).ok()
+    }
+
+    /// The package of the VM that runs in a state directory, where its lock says.
+    pub fn package(state: &Path, vm: &str) -> Option<PathBuf> {
+        serde_json::from_str(Self::text(state, vm)?.lines().nth(2)?).ok()
+    }
+
+    fn text(state: &Path, vm: &str) -> Option<String> {
         Self::holder(state, vm)?;
         let file = open_to_look(&path_of(state, vm)).ok()?;
         let mut text = String::new();
         file.take(LONGEST).read_to_string(&mut text).ok()?;
-        serde_json::from_str(text.lines().nth(1)?).ok()
+        Some(text)
     }
 
     /// Names of the VMs that run in a state directory, in order.
@@ -153,8 +167,7 @@ impl RunLock {
     /// Moves the descriptor out of the way of fixed ones and lets an exec keep it. The result
     /// must live until the exec.
     pub fn leave_to_exec(self) -> rustix::io::Result<OwnedFd> {
-        const OUT_OF_THE_WAY: i32 = 200;
-        let fd = rustix::io::fcntl_dupfd_cloexec(&self.file, OUT_OF_THE_WAY)?;
+        let fd = rustix::io::fcntl_dupfd_cloexec(&self.file, FIRST_FD)?;
         rustix::io::fcntl_setfd(&fd, FdFlags::empty())?;
         Ok(fd)
     }

@@ -36,6 +36,7 @@ mod ssh;
 mod start;
 mod status;
 mod stop;
+mod top;
 mod update;
 
 use std::process::ExitCode;
@@ -71,6 +72,7 @@ enum Command {
     Create(create::Args),
     Update(update::Args),
     List(list::Args),
+    Top(top::Args),
     Start(start::Args),
     Stop(stop::Args),
     Restart(restart::Args),
@@ -111,6 +113,9 @@ impl Command {
         if let Self::Network(args) = self {
             return args.only_prints();
         }
+        if let Self::Top(args) = self {
+            return args.only_prints();
+        }
         matches!(
             self,
             Self::Check(_)
@@ -146,6 +151,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Create(args) => args.run(),
         Command::Update(args) => args.run(),
         Command::List(args) => args.run(),
+        Command::Top(args) => args.run(),
         Command::Start(args) => args.run(),
         Command::Stop(args) => args.run(),
         Command::Restart(args) => args.run(),

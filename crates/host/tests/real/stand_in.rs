@@ -1,7 +1,7 @@
 //! Stands in for the `microvm` program: runs, serves and supervises what it is told in JSON.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -74,7 +74,14 @@ fn exec(told: &Exec) -> ExitCode {
     // As a careless parent might leave it.
     let held = nix::sys::signal::SigSet::all();
     held.thread_block().expect("all can be held");
-    let Err(error) = host::exec::run(&plan, "web", &told.state, &[], &mut say);
+    let Err(error) = host::exec::run(
+        &plan,
+        "web",
+        Path::new("package"),
+        &told.state,
+        &[],
+        &mut say,
+    );
     eprintln!("error: {error}");
     ExitCode::from(match error.kind() {
         host::Kind::Busy => 7,
