@@ -20,6 +20,7 @@ pub fn lacks(_fleet: &Fleet) -> Option<String> {
 
 /// Starts, enters, leaves, stops and continues, and ends, all by keys and signals.
 pub fn shows_starts_and_stops(fleet: &Fleet) -> Outcome {
+    fleet.build("aside")?;
     host::output(command(fleet).args(["create", VM, "-f", "."]))?;
     let terminal = Terminal::start(fleet)?;
     terminal.type_in("echo $$ >shell; stty -g >before; microvm top --interval 1\n")?;
@@ -40,7 +41,8 @@ pub fn shows_starts_and_stops(fleet: &Fleet) -> Outcome {
     terminal.press("y")?;
     terminal.wait_for("`watched` has shut itself down", guest::BOOT)?;
     terminal.wait_for_state("stopped", SOON)?;
-    leaves_the_terminal_as_it_was(&terminal)
+    leaves_the_terminal_as_it_was(&terminal)?;
+    ends_with_its_terminal(terminal)
 }
 
 /// What `microvm run` runs is seen where it runs, and goes when it ends.
@@ -99,6 +101,25 @@ fn leaves_the_terminal_as_it_was(terminal: &Terminal) -> Outcome {
             now == before,
             "the terminal, `{name}`, is `{now}`, not `{before}`"
         );
+    }
+    Ok(())
+}
+
+/// One that has gone is not read from for ever.
+fn ends_with_its_terminal(terminal: Terminal) -> Outcome {
+    terminal.type_in("clear; microvm top\n")?;
+    terminal.wait_for_state("stopped", SOON)?;
+    let view = terminal.child_of_shell()?;
+    drop(terminal);
+    let start = Instant::now();
+    // Nobody may have asked how it ended; then it has no command line any more.
+    let words = || std::fs::read(format!("/proc/{view}/cmdline")).unwrap_or_default();
+    while !words().is_empty() {
+        check!(
+            start.elapsed() < SOON,
+            "the view goes on without its terminal"
+        );
+        std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
 }

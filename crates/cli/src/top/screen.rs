@@ -1,7 +1,10 @@
 //! The terminal, taken and given back as it was: at the end, at a stop, at a panic.
 
 use std::io::{Stdout, Write, stdout};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlushArg, tcflush};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -55,6 +58,17 @@ impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// Waits until there is input, a signal, or the time is over; says whether the terminal is still there:
+/// crossterm (0.29) reads from one that has gone for ever.
+pub fn waits_for_input(bound: Duration) -> bool {
+    let stdin = std::io::stdin();
+    let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    let bound = PollTimeout::try_from(bound).unwrap_or(PollTimeout::ZERO);
+    let _ = poll(&mut fds, bound);
+    let seen = fds[0].revents().unwrap_or(PollFlags::empty());
+    !seen.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL)
 }
 
 fn take() -> std::io::Result<()> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM, SIGTSTP};
 
 use crate::error::{Kind, OrKind, Result};
 
@@ -28,13 +28,13 @@ impl Signals {
         };
         Ok(Self {
             interrupt: mark(&[SIGINT])?,
-            end: mark(&[SIGTERM, SIGHUP])?,
+            end: mark(&[SIGTERM])?,
             stop: mark(&[SIGTSTP])?,
             go_on: mark(&[SIGCONT])?,
         })
     }
 
-    /// SIGTERM or SIGHUP came.
+    /// SIGTERM came. SIGHUP ends the process as ever: there is no terminal to give back.
     pub fn end(&self) -> bool {
         self.end.load(Ordering::Relaxed)
     }

@@ -25,7 +25,7 @@ pub enum Verb {
 /// What the one who draws is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
-    Act(Verb, Row),
+    Act(Verb, Box<Row>),
     Suspend,
     Quit,
 }
@@ -65,7 +65,7 @@ impl State {
         let wish = wish(event);
         if let Some(row) = self.asks.take() {
             return match (event.code, wish) {
-                (KeyCode::Char('y' | 'Y'), _) => Some(Deed::Act(Verb::Stop, row)),
+                (KeyCode::Char('y' | 'Y'), _) => Some(Deed::Act(Verb::Stop, Box::new(row))),
                 (_, Some(Wish::Suspend)) => Some(Deed::Suspend),
                 _ => None,
             };
@@ -97,7 +97,7 @@ impl State {
             self.asks = Some(row);
             return None;
         }
-        Some(Deed::Act(verb, row))
+        Some(Deed::Act(verb, Box::new(row)))
     }
 }
 

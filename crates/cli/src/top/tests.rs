@@ -172,7 +172,7 @@ fn stopping_is_asked_for_and_said() {
     press(&mut state, KeyCode::Char('x'));
     let web = state.chosen().unwrap().clone();
     let deed = press(&mut state, KeyCode::Char('y'));
-    assert_eq!(deed, Some(Deed::Act(Verb::Stop, web.clone())));
+    assert_eq!(deed, Some(Deed::Act(Verb::Stop, Box::new(web.clone()))));
     state.busy.insert(id(&web), Verb::Stop);
     assert!(picture(&state, 80, 12).contains("stopping"));
 }

@@ -10,7 +10,7 @@ use super::act::{self, Background};
 use super::draw::progressive;
 use super::look::{Settings, Watch, watch};
 use super::row::Row;
-use super::screen::Screen;
+use super::screen::{self, Screen};
 use super::signals::Signals;
 use super::state::{Deed, State, Verb, id};
 use crate::error::{Error, Kind, OrKind, Result};
@@ -63,7 +63,10 @@ impl View {
                 screen.forget()?;
                 is_old = true;
             }
-            if event::poll(TICK).or_kind(Kind::Other)? {
+            if !screen::waits_for_input(TICK) {
+                return Ok(ExitCode::from(Kind::Interrupted as u8));
+            }
+            if event::poll(Duration::ZERO).or_kind(Kind::Other)? {
                 is_old = true;
                 if self.react(screen)? {
                     return Ok(ExitCode::SUCCESS);
