@@ -74,7 +74,7 @@ pub fn everything(suite: &Suite) -> Outcome {
     );
     let listed = host.run(&format!("{microvm} -l 2>&1"))?;
     check!(
-        listed.contains("runs an older version"),
+        listed.contains("runs another version"),
         "the list says: {listed}"
     );
     host.run(&format!("{microvm} stop web; {microvm} remove --yes web"))?;

@@ -57,7 +57,7 @@ impl Document {
     /// Headings as links name them.
     fn anchors(&self) -> BTreeSet<String> {
         let headings = self.prose.lines().filter(|line| line.starts_with('#'));
-        headings.map(|line| anchor(line)).collect()
+        headings.map(anchor).collect()
     }
 
     fn of(&self, kind: &str) -> impl Iterator<Item = &str> {

@@ -138,6 +138,8 @@ pub enum Action {
         content: String,
         fd: i32,
     },
+    /// Refuses credentials that cannot be read; name to file on the host. The hypervisor reads them.
+    CheckCredentials(BTreeMap<String, PathBuf>),
     /// Reads the credentials and hands them over as a disk image, as `PassFile` does.
     PassCredentials {
         /// Name to file on the host.

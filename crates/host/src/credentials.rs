@@ -26,8 +26,8 @@ impl Error {
     }
 }
 
-/// The image, in whole sectors.
-pub fn disk(files: &BTreeMap<String, PathBuf>) -> Result<Vec<u8>, Error> {
+/// Names and contents.
+pub fn read(files: &BTreeMap<String, PathBuf>) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let read = |(name, file): (&String, &PathBuf)| match std::fs::read(file) {
         Ok(content) => Ok((name.clone(), content)),
         Err(source) => Err(Error::Read {
@@ -36,6 +36,10 @@ pub fn disk(files: &BTreeMap<String, PathBuf>) -> Result<Vec<u8>, Error> {
             source,
         }),
     };
-    let credentials: Vec<(String, Vec<u8>)> = files.iter().map(read).collect::<Result<_, _>>()?;
-    Ok(guest_init::credentials::render(&credentials)?)
+    files.iter().map(read).collect()
+}
+
+/// The image, in whole sectors.
+pub fn disk(files: &BTreeMap<String, PathBuf>) -> Result<Vec<u8>, Error> {
+    Ok(guest_init::credentials::render(&read(files)?)?)
 }

@@ -128,6 +128,7 @@ impl Ready {
                 self.descriptors
                     .push(memory::file(name, content.as_bytes(), *fd)?);
             }
+            Action::CheckCredentials(files) => credentials::read(files).map(drop)?,
             Action::PassCredentials { files, fd } => {
                 let disk = credentials::disk(files)?;
                 self.descriptors

@@ -73,6 +73,13 @@ pub fn debian_package(program: &str) -> Option<&'static str> {
         "virtiofsd" => "virtiofsd",
         "dnsmasq" => "dnsmasq-base",
         "nft" => "nftables",
+        "ssh" | "ssh-keygen" => "openssh-client",
+        "mmdebstrap" => "mmdebstrap",
+        "mkfs.erofs" => "erofs-utils",
+        "mksquashfs" => "squashfs-tools",
+        "depmod" => "kmod",
+        "skopeo" => "skopeo",
+        "umoci" => "umoci",
         _ => return None,
     })
 }

@@ -146,6 +146,9 @@ fn arguments(context: &Context) -> Vec<String> {
 fn before(context: &Context, control: &Control) -> Vec<Action> {
     let vm = context.vm;
     let mut actions = before::actions(vm, control);
+    if !vm.credential_files.is_empty() {
+        actions.push(Action::CheckCredentials(vm.credential_files.clone()));
+    }
     actions.extend(before::macvtaps(vm, transport::queues(vm)));
     actions.extend(before::extra_args(vm));
     actions

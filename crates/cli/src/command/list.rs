@@ -111,7 +111,7 @@ impl Row {
         }
         if member.is_behind() {
             let restart = format!("microvm restart {name}");
-            return Some(("runs an older version".to_owned(), Some(restart)));
+            return Some(("runs another version".to_owned(), Some(restart)));
         }
         match self.newer.as_ref()? {
             Ok(difference) if difference.is_empty() => None,

@@ -86,11 +86,16 @@ impl Args {
                 (false, true) => "nothing has changed",
                 (false, false) => "its package is there again",
             };
-            tell(&after, word, &difference);
+            print!("{name}: {word}\n{difference}");
         }
-        let restart = self.restart && after.runs && after.is_behind();
+        let is_behind = after.is_behind();
+        let restart = self.restart && after.runs && is_behind;
         if restart {
             service::restart(fleet, name)?;
+        } else if is_behind && !self.json {
+            eprintln!(
+                "hint: `{name}` runs the version before; `microvm restart {name}` starts this one"
+            );
         }
         Ok(serde_json::json!({
             "name": name,
@@ -116,15 +121,5 @@ impl Args {
                 Err(Error::new(Kind::NotFound, message).hint(hint))
             }
         }
-    }
-}
-
-fn tell(member: &Member, word: &str, difference: &Difference) {
-    let name = &member.name;
-    print!("{name}: {word}\n{difference}");
-    if member.is_behind() {
-        eprintln!(
-            "hint: `{name}` runs the version before; `microvm restart {name}` starts this one"
-        );
     }
 }

@@ -115,7 +115,7 @@ fn note(vm: &Vm, doing: Doing) -> Option<String> {
     match doing {
         Doing::Unknown => Some("its hypervisor does not answer".to_owned()),
         _ if vm.behind => Some(format!(
-            "runs an older version; `microvm restart {}`",
+            "runs another version; `microvm restart {}`",
             vm.name
         )),
         _ => None,
