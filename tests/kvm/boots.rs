@@ -4,6 +4,7 @@ use harness::nested::By;
 use harness::{Outcome, check};
 
 use crate::definition::Guest;
+use crate::devices;
 use crate::hypervisors::Hypervisor;
 use crate::suite::Suite;
 
@@ -20,7 +21,7 @@ pub fn in_a_row(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     let boots = wanted()?;
     let place = suite.place(hypervisor, Guest::Devices, "boots")?;
     let _turn = suite.turn(Guest::Devices);
-    crate::suite::prepare(suite.host()?, &place, "mkdir -p shared")?;
+    devices::prepare(suite.host()?, &place)?;
     let mut seconds = Vec::new();
     for boot in 1..=boots {
         let mut guest = suite.start_guest(&place, By::Run)?;

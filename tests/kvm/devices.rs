@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::nested::{By, PATIENCE};
+use harness::nested::{By, PATIENCE, Place};
 use harness::{KvmHost, Nested, Outcome, check};
 
 use crate::definition::{CID, Guest, MEM_MIB, TOKEN, share};
@@ -13,14 +13,7 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     let place = suite.place(hypervisor, Guest::Devices, "devices")?;
     let _turn = suite.turn(Guest::Devices);
     let host = suite.host()?;
-    suite::prepare(
-        host,
-        &place,
-        &format!(
-            "mkdir -p shared && echo of the host > shared/from-host && \
-             (umask 077; echo only for the guest > {TOKEN})"
-        ),
-    )?;
+    prepare(host, &place)?;
     let (mut guest, _) = suite.boot(&place, By::Run)?;
     if hypervisor.has("credentials for the guest") {
         let token = guest.ssh("cat /run/credentials/@system/token")?;
@@ -45,6 +38,15 @@ pub fn everything(suite: &Suite, hypervisor: &Hypervisor) -> Outcome {
     let _ = guest.ssh("systemctl poweroff");
     guest.ends()?;
     suite::no_socket_is_left(host, &place)
+}
+
+/// Makes what the guest shares with its host, and its credential.
+pub fn prepare(host: &KvmHost, place: &Place) -> Outcome {
+    let line = format!(
+        "mkdir -p shared && echo of the host > shared/from-host && \
+         (umask 077; echo only for the guest > {TOKEN})"
+    );
+    suite::prepare(host, place, &line)
 }
 
 /// Changes to the guest's own files are on the volume for them.

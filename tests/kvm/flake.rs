@@ -77,7 +77,25 @@ pub fn everything(suite: &Suite) -> Outcome {
         listed.contains("runs another version"),
         "the list says: {listed}"
     );
+    host.run(&format!("{microvm} restart web"))?;
+    let listed = host.run(&format!("{microvm} -l 2>&1"))?;
+    check!(
+        listed.contains("running") && !listed.contains("another version"),
+        "after the restart the list says: {listed}"
+    );
+    let said = host.run(&format!("{microvm} rollback -R web"))?;
+    check!(
+        said.contains("mem: 300 -> 256"),
+        "the rollback says: {said}"
+    );
+    let runs = host.run("grep -zh -A1 -x -e -m /proc/[0-9]*/cmdline | tr '\\0' ' '")?;
+    check!(runs.contains("-m 256"), "what runs has `{runs}`");
     host.run(&format!("{microvm} stop web; {microvm} remove --yes web"))?;
+    let listed = host.run(&format!("{microvm} -l 2>&1"))?;
+    check!(
+        !listed.contains("web"),
+        "after its removal the list says: {listed}"
+    );
     Ok(())
 }
 
