@@ -89,7 +89,7 @@ pub fn everything(suite: &Suite) -> Outcome {
         "the rollback says: {said}"
     );
     let runs = host.run("grep -zh -A1 -x -e -m /proc/[0-9]*/cmdline | tr '\\0' ' '")?;
-    check!(runs.contains("-m 256"), "what runs has `{runs}`");
+    check!(runs.contains("size=256M"), "what runs has `{runs}`");
     host.run(&format!("{microvm} stop web; {microvm} remove --yes web"))?;
     let listed = host.run(&format!("{microvm} -l 2>&1"))?;
     check!(

@@ -27,6 +27,8 @@ fn definitions(guest: &str) -> String {
             .replace("@name@", name)
             .replace("@number@", number)
             .replace("@devices@", "")
+            .replace("@more-volumes@", "")
+            .replace("@more-interfaces@", "")
     };
     GUESTS.into_iter().map(one).collect()
 }
