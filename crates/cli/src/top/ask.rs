@@ -17,7 +17,7 @@ const ASKERS: usize = 8;
 const FRESH: Duration = Duration::from_secs(5);
 
 /// One that did not answer is left alone for so long.
-const BACKOFF: Duration = Duration::from_secs(30);
+const BACKOFF: Duration = Duration::from_secs(5);
 
 /// Without an answer for so long, a hypervisor is taken for silent.
 const SILENT: Duration = Duration::from_millis(1500);
