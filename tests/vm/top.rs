@@ -22,6 +22,7 @@ pub fn lacks(_fleet: &Fleet) -> Option<String> {
 pub fn shows_starts_and_stops(fleet: &Fleet) -> Outcome {
     fleet.build("aside")?;
     host::output(command(fleet).args(["create", VM, "-f", "."]))?;
+    let _ends = Ends(fleet);
     let terminal = Terminal::start(fleet)?;
     terminal.type_in("echo $$ >shell; stty -g >before; microvm top --interval 1\n")?;
     terminal.wait_for_state("stopped", SOON)?;
@@ -45,6 +46,17 @@ pub fn shows_starts_and_stops(fleet: &Fleet) -> Outcome {
     terminal.wait_for_state("stopped", SOON)?;
     leaves_the_terminal_as_it_was(&terminal)?;
     ends_with_its_terminal(terminal)
+}
+
+/// Ends the VM where the test did not come that far.
+struct Ends<'a>(&'a Fleet);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        let mut stop = command(self.0);
+        stop.args(["stop", VM]).env("MICROVM_SHUTDOWN_TIMEOUT", "1");
+        let _ = stop.output();
+    }
 }
 
 /// What `microvm run` runs is seen where it runs, and goes when it ends.
