@@ -2,7 +2,7 @@
 
 use crate::hypervisors::Hypervisor;
 
-pub const GUEST: &str = include_str!("guest.toml");
+const GUEST: &str = include_str!("guest.toml");
 
 /// A guest of the suite; each runs once at a time, for its addresses are the same everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,18 +61,16 @@ impl Guest {
 /// The definition file of a hypervisor.
 pub fn text(hypervisor: &Hypervisor) -> String {
     let one = |guest: Guest| {
-        let devices = match guest {
-            Guest::Plain => String::new(),
-            Guest::Devices => devices(hypervisor),
-            Guest::Wide => wide(hypervisor),
+        let more = More {
+            interfaces: more_interfaces(hypervisor, guest),
+            volumes: more_volumes(guest),
+            devices: match guest {
+                Guest::Plain => String::new(),
+                Guest::Devices => devices(hypervisor),
+                Guest::Wide => wide(hypervisor),
+            },
         };
-        GUEST
-            .replace("@more-interfaces@", &more_interfaces(hypervisor, guest))
-            .replace("@more-volumes@", more_volumes(guest))
-            .replace("@hypervisor@", &hypervisor.name)
-            .replace("@name@", guest.name())
-            .replace("@number@", guest.number())
-            .replace("@devices@", &devices)
+        filled(&hypervisor.name, guest.name(), guest.number(), &more)
     };
     Guest::ALL.into_iter().map(one).collect()
 }
@@ -108,6 +106,25 @@ fn more_volumes(guest: Guest) -> &'static str {
         }
         Guest::Plain | Guest::Wide => "",
     }
+}
+
+/// What a guest has beside what all have.
+#[derive(Default)]
+pub struct More {
+    interfaces: String,
+    volumes: &'static str,
+    devices: String,
+}
+
+/// The definition of one; `number` ends its MAC address.
+pub fn filled(hypervisor: &str, name: &str, number: &str, more: &More) -> String {
+    GUEST
+        .replace("@more-interfaces@", &more.interfaces)
+        .replace("@more-volumes@", more.volumes)
+        .replace("@devices@", &more.devices)
+        .replace("@hypervisor@", hypervisor)
+        .replace("@name@", name)
+        .replace("@number@", number)
 }
 
 fn wide(hypervisor: &Hypervisor) -> String {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harness::nested::PATIENCE;
 use harness::{KvmHost, Outcome, check};
 
-use crate::definition;
+use crate::definition::{self, More};
 use crate::services::{self, OUTSIDE};
 use crate::suite::Suite;
 
@@ -19,16 +19,10 @@ const ATTEMPTS: u32 = 3;
 const STATE: &str = "/var/lib/microvms";
 
 /// Guests ask for names as any guest does, unlike the suite's others.
-fn definitions(guest: &str) -> String {
-    let one = |(name, number): (&str, &str)| {
-        guest
+fn definitions() -> String {
+    let one = |(name, number)| {
+        definition::filled("qemu", name, number, &More::default())
             .replace(" systemd-resolved.service", "")
-            .replace("@hypervisor@", "qemu")
-            .replace("@name@", name)
-            .replace("@number@", number)
-            .replace("@devices@", "")
-            .replace("@more-volumes@", "")
-            .replace("@more-interfaces@", "")
     };
     GUESTS.into_iter().map(one).collect()
 }
@@ -37,7 +31,7 @@ pub fn everything(suite: &Suite) -> Outcome {
     let host = suite.host()?;
     let _alone = suite.alone();
     let names = GUESTS.map(|(name, _)| name);
-    let packages = suite.packages("network", &definitions(definition::GUEST), &names)?;
+    let packages = suite.packages("network", &definitions(), &names)?;
     let before = traces(host)?;
     services::install(suite, host)?;
     services::see_tmp(host, "/run/systemd/system")?;

@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::Cli;
-use crate::error::{Kind, OrKind, Result};
+use crate::error::{Error, Kind, Result};
 
 const NAME: &str = "microvm";
 
@@ -29,9 +29,10 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let pages = self.prefix.join("share/man/man1");
-        fs::create_dir_all(&pages).or_kind(Kind::Storage)?;
+        fs::create_dir_all(&pages).map_err(|error| cannot_write(&pages, &error))?;
         // One for each command, and for each of those below it.
-        clap_mangen::generate_to(Cli::command(), &pages).or_kind(Kind::Storage)?;
+        clap_mangen::generate_to(Cli::command(), &pages)
+            .map_err(|error| cannot_write(&pages, &error))?;
         for (shell, path) in COMPLETIONS {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), NAME, &mut text);
@@ -42,8 +43,12 @@ impl Args {
 }
 
 fn write(path: &Path, text: &[u8]) -> Result<()> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).or_kind(Kind::Storage)?;
-    }
-    fs::write(path, text).or_kind(Kind::Storage)
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| fs::write(path, text))
+        .map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    let message = format!("Cannot write `{}`: {error}", path.display());
+    Error::new(Kind::Storage, message)
 }
